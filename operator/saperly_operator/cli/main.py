@@ -1,0 +1,24 @@
+"""``saperly-operator``: the root of the command line. One file per command beside this one."""
+
+import typer
+
+from saperly_operator import __version__
+
+app = typer.Typer(
+    name="saperly-operator",
+    help="API keys for fleets of AI agents, on Kubernetes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback()
+def root() -> None:
+    """Holds the commands together; does nothing by itself."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)

@@ -1,0 +1,1 @@
+"""The imperative shell: watch, queue, observe, act. Deciding happens in lifecycle/."""
