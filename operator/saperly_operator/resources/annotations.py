@@ -1,0 +1,51 @@
+"""Names that the operator puts on objects, or obeys there: annotations, labels, finalizers. Constants only."""
+
+from typing import Final
+
+PREFIX: Final = "saperly.com/"
+"""Every name of ours begins so; users may not put names with it on a Secret through ``spec.secret``."""
+
+# Set by users on a SaperlyKey.
+
+ROTATION_SCHEDULE: Final = "saperly.com/rotation-schedule"
+"""Overrides ``spec.rotation.schedule``, in the same grammar."""
+
+ROTATE_REQUESTED_AT: Final = "saperly.com/rotate-requested-at"
+"""An opaque token: each new value rotates once, now. ``kubectl saperly rotate`` writes a time."""
+
+FORCE_DELETE: Final = "saperly.com/force-delete"
+"""``"true"`` lets a SaperlyKey go without any call to Saperly. It beats ``deletionPolicy: Orphan``."""
+
+# The record on a managed Secret: what survives when a backup restores Secrets without any status.
+
+KEY_ID: Final = "saperly.com/key-id"
+"""The vendor's id of the child key whose plaintext the Secret holds."""
+
+KEY_PREFIX: Final = "saperly.com/key-prefix"
+"""The first characters of that key, as the vendor shows them."""
+
+SERIAL: Final = "saperly.com/serial"
+"""The serial under which that key was minted, in decimal."""
+
+INSTALLATION: Final = "saperly.com/installation"
+"""The id of the installation that minted it."""
+
+OWNER: Final = "saperly.com/owner"
+"""``namespace/name`` of the SaperlyKey that the Secret belongs to."""
+
+MINTED_AT: Final = "saperly.com/minted-at"
+"""When that key was minted, RFC 3339 in UTC."""
+
+HANDLED_REQUEST: Final = "saperly.com/handled-request"
+"""The last ``rotate-requested-at`` that was answered."""
+
+# On any object.
+
+FINALIZER: Final = "saperly.com/revoke"
+"""Holds a SaperlyKey until its keys are revoked (or released)."""
+
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+"""The label by which the operator finds its Secrets."""
+
+MANAGED_BY: Final = "saperly-operator"
+"""The value of ``MANAGED_BY_LABEL``."""

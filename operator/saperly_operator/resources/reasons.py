@@ -1,0 +1,163 @@
+"""Condition types and reasons: the vocabulary in which the operator says what is going on.
+
+The same word is the reason of a condition, of the event that announces it and of the log line. Constants only; each
+says when it is used. A reason, once released, keeps its meaning.
+"""
+
+from typing import Final
+
+# Condition types.
+
+READY: Final = "Ready"
+"""The Secret holds a key that works. On a provider: keys can be minted with it."""
+
+KEY_ACTIVE: Final = "KeyActive"
+"""The current key is live at Saperly."""
+
+SECRET_SYNCED: Final = "SecretSynced"
+"""The Secret holds the current key, with the labels and annotations asked for."""
+
+RECONCILING: Final = "Reconciling"
+"""The operator is at work or waits to go on by itself. Present only while true."""
+
+STALLED: Final = "Stalled"
+"""Nothing goes on until somebody mends what the message names. Present only while true."""
+
+# Progress and success.
+
+AVAILABLE: Final = "Available"
+"""All is as asked for."""
+
+MINTING: Final = "Minting"
+"""A key is being minted."""
+
+WRITING_SECRET: Final = "WritingSecret"
+"""A minted key is being written into the Secret."""
+
+OUTCOME_UNKNOWN: Final = "OutcomeUnknown"
+"""Saperly's answer to a request was lost; the same request is sent again."""
+
+PLAINTEXT_LOST: Final = "PlaintextLost"
+"""A key was minted but its plaintext never arrived; that key is revoked and another minted."""
+
+SECRET_MISSING: Final = "SecretMissing"
+"""The Secret was deleted by somebody else; a new key is minted into it."""
+
+SECRET_ALTERED: Final = "SecretAltered"
+"""The plaintext in the Secret was changed by somebody else; a new key is minted into it."""
+
+WAITING_FOR_BUDGET: Final = "WaitingForBudget"
+"""Saperly's hourly limit is used up; it goes on by itself at about the estimated time."""
+
+BACKING_OFF: Final = "BackingOff"
+"""A request failed and is tried again later by itself."""
+
+SUSPENDED: Final = "Suspended"
+"""``spec.suspend`` is true."""
+
+REVOKING: Final = "Revoking"
+"""The object is being deleted and its keys are being revoked."""
+
+MINT_LIMIT_REACHED: Final = "MintLimitReached"
+"""The object has begun three mints within an hour, the most that any one object may; it goes on by itself later."""
+
+# The provider and what it permits.
+
+PROVIDER_NOT_FOUND: Final = "ProviderNotFound"
+"""The provider that ``spec.providerRef`` names does not exist."""
+
+PROVIDER_NOT_READY: Final = "ProviderNotReady"
+"""The provider exists, but cannot mint; its own conditions say why."""
+
+NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
+"""The provider does not list this namespace in ``allowedNamespaces``."""
+
+POLICY_VIOLATED: Final = "PolicyViolated"
+"""The spec asks for what the provider's policy forbids."""
+
+SERVICE_KEY_SECRET_NOT_FOUND: Final = "ServiceKeySecretNotFound"
+"""On a provider: the Secret of the service key, or the key within its data, does not exist."""
+
+SERVICE_KEY_MALFORMED: Final = "ServiceKeyMalformed"
+"""On a provider: what the Secret holds does not look like a service key."""
+
+SERVICE_KEY_REJECTED: Final = "ServiceKeyRejected"
+"""Saperly answered 401: the service key is wrong or was revoked."""
+
+ENVIRONMENT_MISMATCH: Final = "EnvironmentMismatch"
+"""The service key, or the key minted with it, belongs to another environment than the provider says."""
+
+SERVICE_KEY_FORBIDDEN: Final = "ServiceKeyForbidden"
+"""Saperly answered 403 ``forbidden``: the account does not permit the request."""
+
+ACCOUNT_BLOCKED: Final = "AccountBlocked"
+"""Saperly answered 403 ``m3_fraud_block``: its abuse protection stopped the account."""
+
+INSUFFICIENT_CREDITS: Final = "InsufficientCredits"
+"""Saperly answered 402 ``insufficient_credits``."""
+
+PAYMENT_METHOD_REQUIRED: Final = "PaymentMethodRequired"
+"""Saperly answered 402 ``payment_method_required``."""
+
+# Refusals of one key.
+
+AGENT_CAP_EXCEEDED: Final = "AgentCapExceeded"
+"""Saperly answered 402 ``agent_cap_exceeded``."""
+
+AGENT_SCOPE_ERROR: Final = "AgentScopeError"
+"""Saperly answered 403 ``agent_scope_error``: the line is outside what the account may use."""
+
+AGENT_PERMISSION_DENIED: Final = "AgentPermissionDenied"
+"""Saperly answered 403 ``agent_permission_denied``: the account may not grant these permissions."""
+
+LINE_NOT_FOUND: Final = "LineNotFound"
+"""Saperly answered 404: the line of ``spec.lineId`` does not exist or was released."""
+
+VALIDATION_FAILED: Final = "ValidationFailed"
+"""Saperly answered 422: it refuses a field of the request, such as a line of the other environment."""
+
+REQUEST_REFUSED: Final = "RequestRefused"
+"""Saperly refused the request with a code that this operator does not know."""
+
+INVALID_SCHEDULE: Final = "InvalidSchedule"
+"""The rotation schedule cannot be read, or never comes due."""
+
+# The Secret.
+
+SECRET_NOT_OWNED: Final = "SecretNotOwned"
+"""A Secret of that name exists and is not the operator's; it is never overwritten."""
+
+SECRET_CLAIMED: Final = "SecretClaimed"
+"""Another SaperlyKey delivers into that Secret already."""
+
+SECRET_IMMUTABLE: Final = "SecretImmutable"
+"""The Secret is marked immutable and cannot be updated."""
+
+SECRET_WRITE_REFUSED: Final = "SecretWriteRefused"
+"""Kubernetes refuses the write of the Secret; the message says why."""
+
+QUOTA_EXCEEDED: Final = "QuotaExceeded"
+"""A ResourceQuota of the namespace leaves no room for the Secret."""
+
+NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
+"""The namespace is being deleted; nothing can be created in it."""
+
+# Ownership and identity.
+
+FOREIGN_INSTALLATION: Final = "ForeignInstallation"
+"""The object belongs to another installation of the operator, which alone may act on it."""
+
+IDENTITY_CONFLICT: Final = "IdentityConflict"
+"""Saperly's answer names a key that cannot be ours; nothing is touched until a person has looked."""
+
+REVOKED_EXTERNALLY: Final = "RevokedExternally"
+"""The current key was revoked by somebody else."""
+
+REVOCATION_FAILED: Final = "RevocationFailed"
+"""A key could not be revoked yet; it is tried again."""
+
+KEY_NOT_VISIBLE: Final = "KeyNotVisible"
+"""Saperly does not show the key to this service key, so that nothing can be said of it."""
+
+RETIRING_FULL: Final = "RetiringFull"
+"""Too many old keys wait to be revoked; nothing new is minted before one is gone."""

@@ -1,0 +1,205 @@
+"""``SaperlyKey``: one child key at Saperly, delivered into one Secret.
+
+Read by every room above; the schema in ``crds/`` is generated from it. Frozen; ``changed`` makes altered copies.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field
+
+from saperly_operator.resources import annotations
+from saperly_operator.resources.base import ApiModel, MapLimits, Metadata
+from saperly_operator.resources.definition import Column, Definition, Scope
+from saperly_operator.resources.fields import (
+    AgentLabel,
+    CapCents,
+    DisplayName,
+    Duration,
+    LineId,
+    ObjectName,
+    Permissions,
+    Schedule,
+    SecretDataKey,
+    SecretMetadataRules,
+)
+from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+
+
+class ProviderKind(StrEnum):
+    """The two kinds of provider."""
+
+    CLUSTER = "ClusterSaperlyProvider"
+    NAMESPACED = "SaperlyProvider"
+
+
+class ProviderRef(ApiModel):
+    """Names the provider whose service key mints this key."""
+
+    kind: ProviderKind = ProviderKind.CLUSTER
+    """ClusterSaperlyProvider (shared by namespaces that it allows) or SaperlyProvider (in this namespace)."""
+    name: ObjectName = "default"
+    """The provider's name."""
+
+    def __str__(self) -> str:
+        """``ClusterSaperlyProvider/default``: the form that the status records."""
+        return f"{self.kind}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the form that ``str`` gives.
+
+        Raises:
+            ValueError: the text names no provider.
+        """
+        kind, _, name = text.partition("/")
+        return cls(kind=ProviderKind(kind), name=name)
+
+
+class SecretType(StrEnum):
+    """The types of Secret that may be written. Kubernetes gives meaning to all others."""
+
+    OPAQUE = "Opaque"
+
+
+class SecretSpec(ApiModel):
+    """Where the plaintext is delivered."""
+
+    name: ObjectName | None = None
+    """The Secret's name; the SaperlyKey's own name when left out. Renaming moves the key, it does not mint."""
+    key: SecretDataKey = "SAPERLY_API_KEY"
+    """The key within the Secret's data that holds the plaintext."""
+    type: SecretType = SecretType.OPAQUE
+    """Always Opaque: every other type of Secret has a meaning to Kubernetes itself."""
+    labels: Annotated[dict[str, str], MapLimits(64, 63), *SecretMetadataRules.LABELS] = Field(default_factory=dict)
+    """Labels to put on the Secret. Nothing is copied from the SaperlyKey's own labels."""
+    annotations: Annotated[dict[str, str], MapLimits(64, 4096), *SecretMetadataRules.ANNOTATIONS] = Field(
+        default_factory=dict
+    )
+    """Annotations to put on the Secret. Nothing is copied from the SaperlyKey's own annotations."""
+
+
+class RotationSpec(ApiModel):
+    """When the key is replaced by a new one, and how long the old one lives on."""
+
+    schedule: Schedule | None = None
+    """When to rotate: a cron expression of five fields in UTC ("0 3 * * 1"; another time zone: "TZ=Europe/Berlin
+    0 3 * * 1"), @daily, @weekly, @monthly, or the age at which a key is replaced (30d). Left out: only on request.
+    The annotation saperly.com/rotation-schedule wins over it."""
+    overlap: Duration = "1h"
+    """How long the old key lives on after the new one was delivered, such as 1h, 90m or 7d."""
+    jitter: Duration = "10m"
+    """The most by which a scheduled rotation is put off, differently for each object, so that they do not crowd."""
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of key and Secret when the SaperlyKey goes."""
+
+    REVOKE = "Revoke"
+    ORPHAN = "Orphan"
+
+
+class SaperlyKeySpec(ApiModel):
+    """The key that is wanted."""
+
+    provider_ref: ProviderRef = Field(default_factory=ProviderRef)
+    """The provider whose service key mints this key. By default the ClusterSaperlyProvider named default."""
+    display_name: DisplayName | None = None
+    """The readable part of the key's name in the Saperly portal; namespace/name when left out."""
+    agent_label: AgentLabel | None = None
+    """The agent that the key's calls and messages are counted under, in lower case. Left out: not managed."""
+    line_id: LineId | None = None
+    """The only line that the key may use, as the UUID shown in the Saperly portal. Left out: not managed."""
+    permissions: Permissions = Permissions.CALL_ONLY
+    """What the key may do: full, call_only, sms_only or read_only."""
+    monthly_cap_cents: CapCents | None = None
+    """The most that the key may spend in a month, in US cents. Left out: the provider's maximum where it sets one,
+    else not managed, and a cap set in the portal stays."""
+    secret: SecretSpec = Field(default_factory=SecretSpec)
+    """Where the plaintext is delivered."""
+    rotation: RotationSpec = Field(default_factory=RotationSpec)
+    """When the key is replaced by a new one."""
+    deletion_policy: DeletionPolicy = DeletionPolicy.REVOKE
+    """On deletion of this object: Revoke revokes the key and deletes the Secret, Orphan leaves both as they are."""
+    suspend: bool = False
+    """True starts nothing new: no mint, no rotation. What is under way is finished, and deletion is never blocked."""
+
+
+class SaperlyKey(ApiModel):
+    """An API key at Saperly, minted by the operator, delivered into a Secret, and revoked when this object goes."""
+
+    definition: ClassVar[Definition] = Definition(
+        kind="SaperlyKey",
+        plural="saperlykeys",
+        singular="saperlykey",
+        short_name="skey",
+        scope=Scope.NAMESPACED,
+        columns=(
+            Column(
+                "Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Whether the key can be used."
+            ),
+            Column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "Why it is ready or not."),
+            Column("Secret", "string", ".status.secret.name", "The Secret that holds the key."),
+            Column("Prefix", "string", ".status.current.prefix", "The first characters of the key."),
+            Column("Rotated", "date", ".status.rotation.lastRotatedAt", "The time since the key was last replaced."),
+            Column("Next", "string", ".status.rotation.nextRotationAt", "When the schedule replaces the key next."),
+            Column("Age", "date", ".metadata.creationTimestamp", "The time since this object was created."),
+            Column("Provider", "string", ".spec.providerRef.name", "The provider that mints the key.", priority=1),
+            Column(
+                "Message",
+                "string",
+                '.status.conditions[?(@.type=="Ready")].message',
+                "What is going on, as a sentence.",
+                priority=1,
+            ),
+        ),
+        selectable_fields=(".spec.providerRef.kind", ".spec.providerRef.name", ".spec.secret.name"),
+    )
+
+    metadata: Metadata
+    spec: SaperlyKeySpec
+    """The key that is wanted."""
+    status: SaperlyKeyStatus = Field(default_factory=SaperlyKeyStatus)
+    """What the operator knows of the key. Only the operator writes it."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace, which every stored SaperlyKey has."""
+        return self.metadata.namespace or ""
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def path(self) -> str:
+        """``namespace/name``: how this object is called in tags, records, logs and events."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def secret_name(self) -> str:
+        """The name of the Secret that the plaintext goes to."""
+        return self.spec.secret.name or self.name
+
+    @property
+    def schedule(self) -> str | None:
+        """The rotation schedule in force, unparsed: the annotation if present, else the spec's."""
+        return self.metadata.annotations.get(annotations.ROTATION_SCHEDULE) or self.spec.rotation.schedule
+
+    @property
+    def rotate_request(self) -> str | None:
+        """The token of the last request to rotate, if there is one."""
+        return self.metadata.annotations.get(annotations.ROTATE_REQUESTED_AT) or None
+
+    @property
+    def is_being_deleted(self) -> bool:
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def has_finalizer(self) -> bool:
+        return annotations.FINALIZER in self.metadata.finalizers
+
+    @property
+    def is_force_deleted(self) -> bool:
+        """Whether it is to be let go without any call to Saperly. Means nothing before deletion."""
+        return self.metadata.annotations.get(annotations.FORCE_DELETE) == "true"

@@ -1,0 +1,154 @@
+"""The status of a ``SaperlyKey``: the operator's whole memory of one key.
+
+Written by the operator alone, through the status subresource, so what it says of ids is trusted. A value here outlives
+every process; whatever a restart must not forget is a field of this module.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, Timestamp
+from saperly_operator.resources.fields import ShortText
+
+
+class KeyAttribute(StrEnum):
+    """The attributes of a key that may be left unmanaged."""
+
+    AGENT_LABEL = "agentLabel"
+    LINE_ID = "lineId"
+    MONTHLY_CAP_CENTS = "monthlyCapCents"
+
+
+KeyId = Annotated[str, Field(min_length=1, max_length=253)]
+Serial = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class KeyRef(ApiModel):
+    """A key at Saperly that this object owns."""
+
+    id: KeyId
+    """The key's id at Saperly."""
+    prefix: Annotated[str, Field(max_length=64)] = ""
+    """The first characters of the key, as the Saperly portal shows them."""
+    serial: Serial
+    """The serial under which it was minted; it is in the key's name at Saperly."""
+    provider: Annotated[str, Field(max_length=300)]
+    """The provider that minted it, as Kind/name."""
+    service_key: Annotated[str, Field(max_length=63)]
+    """The entry of the provider's serviceKeys that minted it."""
+    created_by: Annotated[str, Field(max_length=253)] | None = None
+    """The id at Saperly of the service key that minted it; no other service key can see or revoke it."""
+    minted_at: Timestamp
+    """When it was minted, by Saperly's clock."""
+    attributes_hash: Annotated[str, Field(max_length=64)] = ""
+    """A hash of the attributes that were last sent for it; another one means that they must be sent again."""
+    managed_attributes: Annotated[tuple[KeyAttribute, ...], Field(max_length=8), ListSet()] = ()
+    """The optional attributes that this object has set on it; one removed from the spec is cleared at Saperly."""
+
+
+class RetiringKey(KeyRef):
+    """A key that is no longer the one in the Secret and will be revoked."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=64)]
+    """Why it goes, as one CamelCase word."""
+    revoke_after: Timestamp
+    """It is not revoked before this time."""
+    waiting_for: Annotated[str, Field(max_length=1024)] | None = None
+    """What holds its revocation beyond that time, if anything does."""
+
+
+class Operation(StrEnum):
+    """What an intent is about to ask of Saperly."""
+
+    MINT = "Mint"
+
+
+class Intent(ApiModel):
+    """A request to Saperly that may have been sent; stored before it is, and replayed byte for byte after a crash."""
+
+    version: Annotated[int, Field(ge=1, le=1000)] = 1
+    """The version of this record's meaning."""
+    operation: Operation
+    """What is asked: Mint."""
+    serial: Serial
+    """The serial of the key asked for."""
+    started_at: Timestamp
+    """When the intent was stored."""
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=255)]
+    """The Idempotency-Key of the request."""
+    request: Annotated[str, Field(max_length=4096)]
+    """The body of the request, as it is sent."""
+    service_key: Annotated[str, Field(max_length=63)]
+    """The entry of the provider's serviceKeys that the request is pinned to."""
+    provider: Annotated[str, Field(max_length=300)]
+    """The provider that the request is pinned to, as Kind/name."""
+    holder: Annotated[str, Field(min_length=1, max_length=253)]
+    """The operator process that may send the request."""
+    trigger: Annotated[str, Field(min_length=1, max_length=64)]
+    """What caused it, as one CamelCase word."""
+
+
+class SecretStatus(ApiModel):
+    """The Secret as it was last written."""
+
+    name: ShortText
+    """The Secret's name."""
+    key: ShortText
+    """The key within its data."""
+    fingerprint: Annotated[str, Field(max_length=64)]
+    """A short hash of this object's uid and the plaintext: tells whether the data was altered, reveals nothing."""
+
+
+class RotationStatus(ApiModel):
+    """What is known of rotations."""
+
+    last_rotated_at: Timestamp | None = None
+    """When the current key replaced the one before it; the first mint counts."""
+    next_rotation_at: Timestamp | None = None
+    """When the schedule is due next, jitter included."""
+    last_handled_request: Annotated[str, Field(max_length=1024)] | None = None
+    """The last value of the annotation saperly.com/rotate-requested-at that was answered."""
+
+
+class Failure(ApiModel):
+    """The failure that is being backed off from; kept here so that a restart does not start over."""
+
+    code: Annotated[str, Field(min_length=1, max_length=128)]
+    """What failed, as one word: Saperly's error code, or a reason of the operator's."""
+    count: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    """How often in a row."""
+    retry_at: Timestamp
+    """When it is tried again by itself."""
+    generation: Annotated[int, Field(ge=0)] | None = None
+    """The metadata.generation that failed; a change of the spec is tried at once."""
+
+
+class SaperlyKeyStatus(ApiModel):
+    """What the operator knows of the key. Only the operator writes it."""
+
+    observed_generation: Annotated[int, Field(ge=-1)] = -1
+    """The metadata.generation that the operator last acted on; -1 before it first saw the object."""
+    conditions: Conditions = ()
+    """Ready, KeyActive, SecretSynced; Reconciling and Stalled are present only while true."""
+    installation: Annotated[str, Field(max_length=64)] | None = None
+    """The installation of the operator that this object belongs to; another one leaves it alone."""
+    serial: Serial | None = None
+    """The highest serial used so far. It only ever rises."""
+    current: KeyRef | None = None
+    """The key in the Secret."""
+    retiring: Annotated[tuple[RetiringKey, ...], Field(max_length=16), ListMap(keys=("id",))] = ()
+    """Keys on their way to being revoked."""
+    intent: Intent | None = None
+    """The request to Saperly that is under way, if one is."""
+    secret: SecretStatus | None = None
+    """The Secret as it was last written."""
+    rotation: RotationStatus | None = None
+    """The last and the next rotation."""
+    estimated_at: Timestamp | None = None
+    """While waiting for a turn under Saperly's hourly limits: about when it comes."""
+    failure: Failure | None = None
+    """The failure that is being backed off from, if there is one."""
+    recent_intents: Annotated[tuple[Timestamp, ...], Field(max_length=3)] = ()
+    """When the mints of the last hour were begun: no object begins more than three in an hour."""
