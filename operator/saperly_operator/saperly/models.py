@@ -6,9 +6,9 @@ Source of every field: the Saperly key-management API, release 0.5.7.0.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Environment(StrEnum):
@@ -92,3 +92,27 @@ class UpdateRequest(BaseModel):
     line_id: str | None = None
     permissions: Permissions | None = None
     monthly_cap_cents: CapCents | None = None
+
+
+class AuditEvent(_Answer):
+    """One entry of ``GET /v1/audit``. The reference spells its time both ``created_at`` and ``createdAt``."""
+
+    type: str
+    id: str
+    created_at: datetime
+    data: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _either_spelling_of_the_time(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and "createdAt" in fields:
+            return {"created_at": fields["createdAt"], **fields}
+        return fields
+
+
+class AuditPage(_Answer):
+    """The answer of ``GET /v1/audit``, newest first."""
+
+    events: tuple[AuditEvent, ...]
+    limit: int | None = None
+    api_key_id: str | None = None
