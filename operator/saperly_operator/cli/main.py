@@ -3,6 +3,7 @@
 import typer
 
 from saperly_operator import __version__
+from saperly_operator.cli.crds import crds
 
 app = typer.Typer(
     name="saperly-operator",
@@ -11,6 +12,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+app.command()(crds)
 
 
 @app.callback()

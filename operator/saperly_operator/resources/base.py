@@ -90,7 +90,7 @@ class MapLimits:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         values = {"type": "string", "maxLength": self.max_value_length}
-        return handler(core) | {"maxProperties": self.max_properties, "additionalProperties": values}
+        return handler(core) | {"additionalProperties": values, "maxProperties": self.max_properties}
 
 
 def _to_utc_seconds(moment: datetime) -> datetime:

@@ -89,42 +89,53 @@ Duration = Annotated[
     ),
 ]
 
-_MINUTE, _HOUR, _DAY = "[0-5]?[0-9]", "([01]?[0-9]|2[0-3])", "(0?[1-9]|[12][0-9]|3[01])"
+_ZONE: Final = "(TZ=[A-Za-z0-9_+/-]+ )?"
+_NICKNAME: Final = "^@(daily|weekly|monthly)$"
+_AGE: Final = "^([1-9][0-9]{0,3}d([0-9]{1,5}h)?|[1-9][0-9]{0,4}h)([0-9]{1,6}m)?([0-9]{1,7}s)?$"
+_CRON: Final = rf"^{_ZONE}[^\s=@]+( [^\s=@]+){{4}}$"
+
+_MONTH_NAMES: Final = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_WEEKDAY_NAMES: Final = "(?i:sun|mon|tue|wed|thu|fri|sat)"
 
 
-def _any_case(names: str) -> str:
-    """The names, each letter in either case: CEL's dialect knows ``(?i)``, JSON schema's does not."""
-    return "|".join("".join(f"[{c}{c.upper()}]" for c in name) for name in names.split())
+def _cron_field(position: int, value: str, message: str, *, special: str = "") -> Rule:
+    """One field of a cron expression: values, ranges and steps of ``value``, or one of the ``special`` forms."""
+    item = rf"(\*|{value}(-{value})?)(/[1-9][0-9]?)?{special}"
+    field = f"({item})(,({item}))*"
+    before, after = rf"([^\s]+ ){{{position}}}", rf"( [^\s]+){{{4 - position}}}"
+    return Rule(f"!{_matches(_CRON)} || {_matches(f'^{_ZONE}{before}{field}{after}$')}", message)
 
 
-_MONTH = f"(0?[1-9]|1[0-2]|{_any_case('jan feb mar apr may jun jul aug sep oct nov dec')})"
-_WEEKDAY = f"([0-7]|{_any_case('sun mon tue wed thu fri sat')})"
-
-
-def _cron_field(value: str) -> str:
-    item = rf"(\*|{value}(-{value})?)(/[1-9][0-9]?)?"
-    return f"{item}(,{item})*"
-
-
-SCHEDULE_PATTERN: Final = (
-    r"^(@daily|@weekly|@monthly"
-    r"|[1-9][0-9]{0,3}d([0-9]{1,5}h)?|[1-9][0-9]{0,4}h"
-    r"|(TZ=[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)* )?"
-    + " ".join(_cron_field(value) for value in (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY))
-    + ")$"
+ScheduleRules: Final = (
+    Rule(
+        " || ".join(_matches(pattern) for pattern in (_NICKNAME, _AGE, _CRON)),
+        "must be a cron expression of five fields such as '0 3 * * 1' (if need be after 'TZ=Europe/Berlin '), "
+        "or @daily, @weekly or @monthly, or an age of at least an hour such as 30d or 12h",
+    ),
+    _cron_field(0, "[0-5]?[0-9]", "the minute, the first field, must be made of 0 to 59, such as 0 or */15"),
+    _cron_field(1, "([01]?[0-9]|2[0-3])", "the hour, the second field, must be made of 0 to 23, such as 3 or 8-18/2"),
+    _cron_field(
+        2,
+        "(0?[1-9]|[12][0-9]|3[01])",
+        "the day of the month, the third field, must be made of 1 to 31, such as 1 or 1,15, or be L for the last",
+        special="|L|LW",
+    ),
+    _cron_field(
+        3,
+        f"(0?[1-9]|1[0-2]|{_MONTH_NAMES})",
+        "the month, the fourth field, must be made of 1 to 12 or jan to dec, such as 1,4,7,10",
+    ),
+    _cron_field(
+        4,
+        f"([0-7]|{_WEEKDAY_NAMES})",
+        "the weekday, the fifth field, must be made of 0 to 7 or sun to sat, such as mon-fri",
+        special="|[0-7](#[1-5]|L)",
+    ),
 )
 """What can be said of a schedule by its letters alone. Whether the time zone exists, and whether the cron expression
 ever comes due, is for the full parser to say."""
 
-Schedule = Annotated[
-    str,
-    Field(min_length=1, max_length=256),
-    Rule(
-        _matches(SCHEDULE_PATTERN),
-        "must be a cron expression of five fields such as '0 3 * * 1' (if need be with 'TZ=Europe/Berlin ' before), "
-        "or @daily, @weekly or @monthly, or an age of days and hours such as 30d",
-    ),
-]
+Schedule = Annotated[str, Field(min_length=1, max_length=128), *ScheduleRules]
 
 
 class SecretMetadataRules:

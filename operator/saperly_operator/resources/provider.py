@@ -54,7 +54,7 @@ PerHour = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Limits(ApiModel):
-    """Saperly's hourly limits per service key. The defaults are the published ones; raise them if yours are higher."""
+    """Saperly's hourly limits per service key. The defaults are the published ones; raise them where yours differ."""
 
     mints_per_hour: PerHour = 60
     """Mints in any 60 minutes."""

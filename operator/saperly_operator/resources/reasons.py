@@ -6,6 +6,8 @@ says when it is used. A reason, once released, keeps its meaning.
 
 from typing import Final
 
+# ruff: noqa: S105 -- the word Secret names a Kubernetes object here.
+
 # Condition types.
 
 READY: Final = "Ready"

@@ -1,7 +1,7 @@
 """The status of a ``SaperlyKey``: the operator's whole memory of one key.
 
-Written by the operator alone, through the status subresource, so what it says of ids is trusted. A value here outlives
-every process; whatever a restart must not forget is a field of this module.
+Written by the operator alone, through the status subresource, so what it says of ids is trusted. A value here
+outlives every process; whatever a restart must not forget is a field of this module.
 """
 
 from enum import StrEnum
