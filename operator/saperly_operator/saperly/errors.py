@@ -1,4 +1,3 @@
-# ruff: noqa: N818 (a class is named for the decision it asks for: `except NotVisible` reads as what it means)
 """Every way in which a call can fail, as one class per decision that the caller makes.
 
     SaperlyError
@@ -17,6 +16,7 @@
 a plaintext, a body, or the vendor's ``message``: ``str()`` names operation, status and code only, and exceptions of
 httpx (which hold the request, headers included) are neither chained nor kept as context.
 """
+# ruff: noqa: N818 (a class is named for the decision it asks for: `except NotVisible` reads as what it means)
 
 from dataclasses import dataclass
 from enum import StrEnum
