@@ -196,10 +196,16 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
+# As metav1.Condition has them.
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_CONDITION_TYPE = rf"^({_LABEL}(\.{_LABEL})*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+_CONDITION_REASON = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+
+
 class Condition(ApiModel):
     """One aspect of an object's state, in the form that all Kubernetes clients understand (metav1.Condition)."""
 
-    type: Annotated[str, Field(min_length=1, max_length=316)]
+    type: Annotated[str, Field(max_length=316, pattern=_CONDITION_TYPE)]
     """The aspect, in CamelCase, e.g. Ready."""
     status: ConditionStatus
     """True, False or Unknown."""
@@ -207,9 +213,9 @@ class Condition(ApiModel):
     """The metadata.generation that this condition speaks of; an older one means that it is out of date."""
     last_transition_time: Timestamp
     """When status last changed."""
-    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    reason: Annotated[str, Field(min_length=1, max_length=1024, pattern=_CONDITION_REASON)]
     """Why, as one CamelCase word for programs."""
-    message: Annotated[str, Field(max_length=32768)] = ""
+    message: Annotated[str, Field(max_length=32768)]
     """Why, and what to do, as a sentence for people."""
 
 

@@ -57,11 +57,46 @@ BACKING_OFF: Final = "BackingOff"
 SUSPENDED: Final = "Suspended"
 """``spec.suspend`` is true."""
 
+UPDATING: Final = "Updating"
+"""The key's attributes are being changed at Saperly."""
+
+RESUMING: Final = "Resuming"
+"""What another process of the operator began is being taken over."""
+
+OUTCOME_UNRESOLVED: Final = "OutcomeUnresolved"
+"""A request's outcome stayed unknown; what it may have minted is revoked, and another key is minted."""
+
+SAPERLY_UNREACHABLE: Final = "SaperlyUnreachable"
+"""No connection to Saperly can be made; nothing was sent."""
+
+ORPHANED: Final = "Orphaned"
+"""A key of this object at Saperly that was never used and that nothing refers to is revoked."""
+
+RELEASING: Final = "Releasing"
+"""The object is being deleted with ``Orphan``: key and Secret stay, and stop being the operator's."""
+
+FORCE_DELETED: Final = "ForceDeleted"
+"""The object was let go without any call to Saperly; the sweep collects what it left."""
+
 REVOKING: Final = "Revoking"
 """The object is being deleted and its keys are being revoked."""
 
 MINT_LIMIT_REACHED: Final = "MintLimitReached"
 """The object has begun three mints within an hour, the most that any one object may; it goes on by itself later."""
+
+# Why a key was minted: the trigger of an intent, and the reason for which the key before it is retired.
+
+FIRST_SYNC: Final = "FirstSync"
+"""There was no key yet."""
+
+PROVIDER_CHANGED: Final = "ProviderChanged"
+"""The spec names another provider than the one that minted the key."""
+
+ROTATION_REQUESTED: Final = "RotationRequested"
+"""The annotation ``saperly.com/rotate-requested-at`` has a new value."""
+
+ROTATION_SCHEDULED: Final = "RotationScheduled"
+"""The rotation schedule came due."""
 
 # The provider and what it permits.
 
@@ -148,6 +183,9 @@ NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 
 FOREIGN_INSTALLATION: Final = "ForeignInstallation"
 """The object belongs to another installation of the operator, which alone may act on it."""
+
+INSTALLATION_MOVED: Final = "InstallationMoved"
+"""The operator's installation id was made in another cluster; nothing is changed at Saperly before a person decides."""
 
 IDENTITY_CONFLICT: Final = "IdentityConflict"
 """Saperly's answer names a key that cannot be ours; nothing is touched until a person has looked."""

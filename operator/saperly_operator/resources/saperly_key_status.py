@@ -116,13 +116,21 @@ class Failure(ApiModel):
     """The failure that is being backed off from; kept here so that a restart does not start over."""
 
     code: Annotated[str, Field(min_length=1, max_length=128)]
-    """What failed, as one word: Saperly's error code, or a reason of the operator's."""
+    """What failed, as one CamelCase word: the reason that the conditions show."""
     count: Annotated[int, Field(ge=1, le=2**31 - 1)]
     """How often in a row."""
     retry_at: Timestamp
     """When it is tried again by itself."""
     generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that failed; a change of the spec is tried at once."""
+    provider_generation: Annotated[int, Field(ge=0)] | None = None
+    """The provider's metadata.generation at that time; a change of the provider is tried at once."""
+    message: Annotated[str, Field(max_length=1024)] | None = None
+    """What to do about it, as a sentence."""
+
+    def applies_to(self, generation: int, provider_generation: int) -> bool:
+        """Whether neither the spec nor the provider changed since."""
+        return (self.generation, self.provider_generation) == (generation, provider_generation)
 
 
 class SaperlyKeyStatus(ApiModel):
