@@ -3,6 +3,7 @@
 import typer
 
 from saperly_operator import __version__
+from saperly_operator.cli.cluster import cluster
 from saperly_operator.cli.crds import crds
 
 app = typer.Typer(
@@ -14,6 +15,7 @@ app = typer.Typer(
 )
 
 
+app.command()(cluster)
 app.command()(crds)
 
 

@@ -1,0 +1,127 @@
+"""One real control plane for all cluster tests, and the ways in which a test speaks to it.
+
+A test isolates itself by its own namespace, not by its own control plane. When any test has failed, the logs of the
+components are kept and their place is printed at the end.
+"""
+
+import itertools
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saperly_operator.envtest import Assets, ControlPlane
+
+OPERATOR = "saperly-operator"
+"""The restricted identity the operator runs under; it has the rights that a test's RBAC gives it, and no other."""
+
+_namespaces = itertools.count(1)
+
+
+class KubectlError(Exception):
+    """Kubectl refused or failed; the message is what it said."""
+
+
+class Kubectl:
+    """The real kubectl, as the user of one kubeconfig."""
+
+    def __init__(self, binary: Path, kubeconfig: Path) -> None:
+        self.binary = binary
+        self.kubeconfig = kubeconfig
+
+    def __call__(self, *args: str, stdin: str | None = None, timeout: float = 60.0) -> str:
+        """What it wrote to standard output. Raises KubectlError with what it wrote to standard error."""
+        done = subprocess.run(
+            [str(self.binary), f"--kubeconfig={self.kubeconfig}", *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise KubectlError(done.stderr.strip())
+        return done.stdout
+
+    def json(self, *args: str) -> Any:
+        """The answer to ``get`` and the like, parsed."""
+        return json.loads(self(*args, "--output=json"))
+
+    def apply(self, *manifests: dict[str, Any] | str, namespace: str = "default") -> str:
+        """Apply objects or YAML documents."""
+        documents = [m if isinstance(m, str) else json.dumps(m) for m in manifests]
+        return self("apply", f"--namespace={namespace}", "--filename=-", stdin="\n---\n".join(documents))
+
+
+@pytest.fixture(scope="session")
+def announce(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say something to the person who waits, past pytest's capturing: a cold build takes minutes."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    terminal = request.config.pluginmanager.getplugin("terminalreporter")
+
+    def say(line: str) -> None:
+        if terminal is not None and capture is not None:
+            with capture.global_and_fixture_disabled():
+                terminal.ensure_newline()
+                terminal.write_line(line)
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def assets(announce: Callable[[str], None]) -> Assets:
+    """The binaries; provided when first asked for."""
+    return Assets.of_this_machine(announce)
+
+
+@pytest.fixture(scope="session")
+def control_plane(
+    request: pytest.FixtureRequest, assets: Assets, announce: Callable[[str], None]
+) -> Iterator[ControlPlane]:
+    """The control plane that all tests share: do not stop it or its parts; make your own for that."""
+    plane = ControlPlane(users=(OPERATOR,), assets=assets)
+    plane.start()
+    yield plane
+    failed = request.session.testsfailed > 0
+    if failed:
+        announce(f"logs of the control plane: {plane.logs}")
+    plane.stop(keep_logs=failed)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(control_plane: ControlPlane) -> Path:
+    """The administrator's."""
+    return control_plane.kubeconfig()
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(control_plane: ControlPlane) -> Path:
+    """The operator's own restricted identity's."""
+    return control_plane.kubeconfig(OPERATOR)
+
+
+@pytest.fixture(scope="session")
+def kubectl(assets: Assets, kubeconfig: Path) -> Kubectl:
+    """Kubectl as the administrator, of the API server's own version."""
+    return Kubectl(assets.path("kubectl"), kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def kubectl_as_operator(assets: Assets, operator_kubeconfig: Path) -> Kubectl:
+    """Kubectl as the operator's restricted identity."""
+    return Kubectl(assets.path("kubectl"), operator_kubeconfig)
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
+    """A namespace of this test's own, ready for pods; its deletion is begun, not awaited."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
+    name = f"{words}-{next(_namespaces)}"
+    kubectl("create", "namespace", name)
+    kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
