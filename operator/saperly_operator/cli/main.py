@@ -5,6 +5,7 @@ import typer
 from saperly_operator import __version__
 from saperly_operator.cli.cluster import cluster
 from saperly_operator.cli.crds import crds
+from saperly_operator.cli.simulate import simulate
 
 app = typer.Typer(
     name="saperly-operator",
@@ -17,6 +18,7 @@ app = typer.Typer(
 
 app.command()(cluster)
 app.command()(crds)
+app.command()(simulate)
 
 
 @app.callback()

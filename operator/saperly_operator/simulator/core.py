@@ -221,7 +221,7 @@ class Core:
         if isinstance(error, RateLimitedError):
             headers.update(self._retry_after(error.retry_after_seconds))
         call.code = error.code
-        call.response = Response(error.status, headers, json.dumps(error.payload()).encode())
+        call.response = Response(error.status, headers, error.body())
 
     def _retry_after(self, seconds: int) -> Mapping[str, str]:
         match self.store.settings.retry_after:

@@ -3,6 +3,7 @@
 Endpoints raise ``ApiError``; the core turns it into the answer. Nothing else of the simulator chooses a status.
 """
 
+import json
 from collections.abc import Mapping
 
 from saperly_operator.simulator.state import KEY_OPERATIONS, Operation
@@ -41,12 +42,12 @@ class ApiError(Exception):
         self.details = details or {}
         self.headers = headers or {}
 
-    def payload(self) -> dict[str, object]:
-        """The body: ``details`` is left out when there are none, as the vendor may."""
+    def body(self) -> bytes:
+        """The body as JSON: ``details`` is left out when there are none, as the vendor may."""
         error: dict[str, object] = {"code": self.code, "message": self.message}
         if self.details:
             error["details"] = [{"field": name, "message": text} for name, text in self.details.items()]
-        return {"error": error}
+        return json.dumps({"error": error}).encode()
 
 
 class RateLimitedError(ApiError):

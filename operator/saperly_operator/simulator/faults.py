@@ -19,8 +19,8 @@ class FaultKind(StrEnum):
 
     ``latency`` and ``hold`` only delay. ``duplicate`` carries the request out twice and answers with the second
     answer, as a retrying proxy does. All others take the place of the call's own answer: an error of ``status``, a
-    closed connection (``reset``), half an answer (``truncate``), a body that is no JSON (``garbage``), megabytes of it
-    (``oversized``), or a redirect to another host (``redirect``).
+    closed connection (``reset``), half an answer (``truncate``), a body that is no JSON (``garbage``), megabytes of
+    it (``oversized``), or a redirect to another host (``redirect``).
     """
 
     LATENCY = "latency"
@@ -82,7 +82,6 @@ class OrderedFault:
     matched: int = 0
     hits: int = 0
     holding: list[int] = field(default_factory=list)
-    released: bool = False
 
     @property
     def is_spent(self) -> bool:
@@ -109,9 +108,9 @@ class FaultBook:
     def find(self, fault_id: str) -> OrderedFault | None:
         return self._orders.get(fault_id)
 
-    def cancel(self, fault_id: str) -> OrderedFault | None:
-        """Take a fault back; what it holds must be let go by the caller. None when there is no such fault."""
-        return self._orders.pop(fault_id, None)
+    def cancel(self, fault_id: str) -> bool:
+        """Take a fault back; what it holds must be let go by the caller. False when there is no such fault."""
+        return self._orders.pop(fault_id, None) is not None
 
     def take(self, call: Call) -> list[OrderedFault]:
         """The faults that hit this call, in the order in which they were given; each is counted as a hit."""

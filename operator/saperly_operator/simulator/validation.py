@@ -60,6 +60,14 @@ def event_types(query: dict[str, str]) -> frozenset[str]:
     return types
 
 
+def details_of(error: ValidationError) -> dict[str, str]:
+    """Field to what is wrong with it; the input itself is never shown."""
+    return {
+        ".".join(str(part) for part in problem["loc"]) or "body": problem["msg"]
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    }
+
+
 def query_of(text: str) -> dict[str, str]:
     """The query string; of a repeated name the last counts, and unknown names are ignored."""
     return dict(parse_qsl(text, keep_blank_values=True))
@@ -69,11 +77,7 @@ def _parsed(model: type[_Body], body: bytes) -> _Body:
     try:
         return model.model_validate_json(body, strict=True)
     except ValidationError as error:
-        details = {
-            ".".join(str(part) for part in problem["loc"]) or "body": problem["msg"]
-            for problem in error.errors(include_url=False, include_context=False, include_input=False)
-        }
-    raise validation_error(details)
+        raise validation_error(details_of(error)) from None
 
 
 def _check_attributes(request: MintRequest | UpdateRequest, settings: Settings) -> None:
