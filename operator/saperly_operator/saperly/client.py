@@ -139,9 +139,9 @@ def _parsed_or_none(model: type[_Model], body: bytes) -> _Model | None:
 def _minted_from(request: Request, answer: Answer) -> MintOutcome:
     minted = parse(_MintAnswer, request, answer).key
     key = ChildKey.model_validate(minted.model_dump(exclude={"plaintext_key"}))
-    plaintext = minted.plaintext_key.get_secret_value() if minted.plaintext_key is not None else ""
-    # An empty plaintext is as lost as a missing one.
-    return Minted(key, Plaintext(plaintext)) if plaintext else Redacted(key)
+    if not minted.plaintext_key:  # an empty plaintext is as lost as a missing one
+        return Redacted(key)
+    return Minted(key, Plaintext(minted.plaintext_key.get_secret_value()))
 
 
 def _key_from(request: Request, answer: Answer, key_id: str) -> ChildKey:

@@ -74,7 +74,7 @@ class Doubt(StrEnum):
     TIMEOUT = "timeout"
     """Connected, but the answer, or the rest of it, did not come in time."""
     DISCONNECTED = "disconnected"
-    """Reset or closed before the answer was complete."""
+    """Reset or closed before the answer was complete, or what came was not HTTP."""
     SERVER_ERROR = "server_error"
     """5xx, or a status by which a server gives up on a request (408, 425)."""
     UNREADABLE = "unreadable"

@@ -4,11 +4,11 @@ Shared by the client and the simulator. Unknown fields of an answer are ignored:
 Source of every field: the Saperly key-management API, release 0.5.7.0.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Environment(StrEnum):
@@ -28,8 +28,17 @@ class Permissions(StrEnum):
     LEGACY_FULL = "legacy_full"
 
 
+def _in_utc(time: datetime) -> datetime:
+    """A time without a zone is UTC, as all the vendor's are; a naive one would not compare with ours."""
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+Timestamp = Annotated[datetime, AfterValidator(_in_utc)]
+
+
 class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What an answer held may be a plaintext: a ValidationError must not quote it.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class ChildKey(_Answer):
@@ -41,12 +50,13 @@ class ChildKey(_Answer):
     name: str
     agent_label: str | None = None
     line_id: str | None = None
-    permissions: Permissions
+    # A permission that we do not know yet must not make a row, and with it a whole page, unreadable.
+    permissions: Permissions | str = Field(union_mode="left_to_right")
     monthly_cap_cents: int | None = None
     monthly_spend_cents: int = 0
-    created_at: datetime
-    revoked_at: datetime | None = None
-    last_used_at: datetime | None = None
+    created_at: Timestamp
+    revoked_at: Timestamp | None = None
+    last_used_at: Timestamp | None = None
     rotated_from: str | None = None
     created_by_service_key_id: str | None = None
 
@@ -99,7 +109,7 @@ class AuditEvent(_Answer):
 
     type: str
     id: str
-    created_at: datetime
+    created_at: Timestamp
     data: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")

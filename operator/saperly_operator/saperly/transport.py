@@ -119,7 +119,7 @@ class Transport:
             return NotSent(operation)
         except (TimeoutError, httpx.TimeoutException):
             return OutcomeUnknown(operation, Doubt.TIMEOUT)
-        except httpx.TransportError:
+        except (httpx.TransportError, OSError):  # OSError: what TLS raises below httpx when it breaks midway
             return OutcomeUnknown(operation, Doubt.DISCONNECTED)
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL):
             return OutcomeUnknown(operation, Doubt.UNREADABLE)
