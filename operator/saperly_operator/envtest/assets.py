@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from saperly_operator.envtest.build import GoBuild
 from saperly_operator.envtest.download import Downloads
@@ -34,7 +34,7 @@ _LOCK_POLL = 0.2  # seconds
 class Source(Protocol):
     """Something that can make a tool appear."""
 
-    def provide(self, tool: Tool, target: Path, report: Report) -> None:
+    def provide(self, tool: Tool, target: Path, report: Report, /) -> None:
         """Write the tool to ``target``. UnavailableError: the next source is asked; AssetsError ends it."""
         ...
 
@@ -122,16 +122,23 @@ class Assets:
 
     @contextmanager
     def _locked(self, lock: Path, tool: Tool) -> Iterator[None]:
-        heartbeat = Heartbeat(self._report)
         with lock.open("w") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    heartbeat.beat(f"waiting for another process that is preparing {tool.name}")
+            if not _try_lock(file):
+                line = f"waiting for another process that is preparing {tool.name}"
+                self._report(line)
+                heartbeat = Heartbeat(self._report)
+                while not _try_lock(file):
                     time.sleep(_LOCK_POLL)
+                    heartbeat.beat(line)
             yield  # closing the file, by whatever end of this process, releases the lock
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_executable(path: Path) -> bool:

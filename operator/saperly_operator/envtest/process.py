@@ -51,8 +51,10 @@ class Child:
             self._process.kill()
 
     def close(self) -> None:
-        """Wait for its end and reap it."""
+        """Wait for its end, reap it and let go of its pipe."""
         self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
 
 class Children:
