@@ -51,6 +51,11 @@ class Definition:
         return API_VERSION
 
     @property
+    def schema_name(self) -> str:
+        """How the API server calls the kind's schema in the OpenAPI document that it publishes."""
+        return ".".join([*reversed(self.group.split(".")), self.version, self.kind])
+
+    @property
     def crd_name(self) -> str:
         """The name of the CustomResourceDefinition."""
         return f"{self.plural}.{self.group}"
