@@ -39,6 +39,9 @@ MINTED_AT: Final = "saperly.com/minted-at"
 HANDLED_REQUEST: Final = "saperly.com/handled-request"
 """The last ``rotate-requested-at`` that was answered."""
 
+FENCED_BY: Final = "saperly.com/fenced-by"
+"""The intent for which the Secret was last touched, so that a write prepared before that moment fails."""
+
 # On any object.
 
 FINALIZER: Final = "saperly.com/revoke"

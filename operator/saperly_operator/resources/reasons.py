@@ -84,6 +84,29 @@ REVOKING: Final = "Revoking"
 MINT_LIMIT_REACHED: Final = "MintLimitReached"
 """The object has begun three mints within an hour, the most that any one object may; it goes on by itself later."""
 
+SERVICE_KEY_REPLACED: Final = "ServiceKeyReplaced"
+"""The provider's Secret holds another service key than the one that a request was sent with."""
+
+# What an event announces.
+
+ISSUED: Final = "Issued"
+"""The first key is in the Secret."""
+
+ROTATED: Final = "Rotated"
+"""A new key is in the Secret; the one before it lives on for the overlap."""
+
+REVOKED: Final = "Revoked"
+"""A key was revoked at Saperly."""
+
+RELEASED: Final = "Released"
+"""Key and Secret were let go and live on (``deletionPolicy: Orphan``)."""
+
+UPDATED: Final = "Updated"
+"""The key's attributes were changed at Saperly."""
+
+MOVED: Final = "Moved"
+"""The key was moved to another Secret, or to another entry of its Secret."""
+
 # Why a key was minted: the trigger of an intent, and the reason for which the key before it is retired.
 
 FIRST_SYNC: Final = "FirstSync"
@@ -185,7 +208,7 @@ FOREIGN_INSTALLATION: Final = "ForeignInstallation"
 """The object belongs to another installation of the operator, which alone may act on it."""
 
 INSTALLATION_MOVED: Final = "InstallationMoved"
-"""The operator's installation id was made in another cluster; nothing is changed at Saperly before a person decides."""
+"""The operator's installation id was made in another cluster; nothing is sent to Saperly before a person decides."""
 
 IDENTITY_CONFLICT: Final = "IdentityConflict"
 """Saperly's answer names a key that cannot be ours; nothing is touched until a person has looked."""

@@ -84,6 +84,8 @@ class Intent(ApiModel):
     """The entry of the provider's serviceKeys that the request is pinned to."""
     provider: Annotated[str, Field(max_length=300)]
     """The provider that the request is pinned to, as Kind/name."""
+    material: Annotated[str, Field(max_length=64)] = ""
+    """A short hash of that service key: the request is never repeated with another one."""
     holder: Annotated[str, Field(min_length=1, max_length=253)]
     """The operator process that may send the request."""
     trigger: Annotated[str, Field(min_length=1, max_length=64)]
@@ -128,7 +130,7 @@ class Failure(ApiModel):
     message: Annotated[str, Field(max_length=1024)] | None = None
     """What to do about it, as a sentence."""
 
-    def applies_to(self, generation: int, provider_generation: int) -> bool:
+    def applies_to(self, generation: int, provider_generation: int | None) -> bool:
         """Whether neither the spec nor the provider changed since."""
         return (self.generation, self.provider_generation) == (generation, provider_generation)
 

@@ -3,6 +3,7 @@
 Written with the plaintext in one request, so that the two can never disagree. Rules: design, section 2.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,3 +75,13 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def plaintext_digest(plaintext: bytes) -> str:
+    """A digest that caches keep in a plaintext's place. The plaintext is random, so it gives nothing away."""
+    return hashlib.sha256(plaintext).hexdigest()
+
+
+def fingerprint(uid: str, digest: str) -> str:
+    """64 bits that tie a plaintext (by its digest) to the object of that ``uid``; what status may show."""
+    return hashlib.sha256(f"{uid}\0{digest}".encode()).hexdigest()[:16]
