@@ -24,7 +24,7 @@ def read(turn: Turn, reader: Child, api_key_id: str, limit: int, types: frozense
     turn.store.put_child(replace(current, last_used_at=turn.now))
     time_field = turn.settings.audit_time_field
     events = [_event_object(event, time_field) for event in newest]
-    return Answer(200, {"events": events, "limit": limit, "api_key_id": target.id})
+    return Answer(200, payload={"events": events, "limit": limit, "api_key_id": target.id})
 
 
 def _target(turn: Turn, reader: Child, api_key_id: str) -> Child:

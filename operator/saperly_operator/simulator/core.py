@@ -36,7 +36,7 @@ from saperly_operator.simulator.routes import route
 from saperly_operator.simulator.settings import RetryAfter
 from saperly_operator.simulator.state import Child, IdempotentAnswer, Operation, ServiceKey
 from saperly_operator.simulator.store import Store
-from saperly_operator.simulator.turn import Answer, Entropy, Turn
+from saperly_operator.simulator.turn import EXTRA_FIELDS, Answer, Entropy, Turn
 
 Effect = Callable[[Turn], Answer]
 
@@ -209,12 +209,10 @@ class Core:
         call.code = _code_in(earlier.body)
 
     def _accept(self, call: Call, answer: Answer) -> None:
-        payload = self._with_extras(answer.payload)
+        extra = EXTRA_FIELDS if self.store.settings.extra_fields else {}
         if call.claim is not None:
-            self._remember(call, call.claim, answer.status, json.dumps(payload))
-        if answer.plaintext is not None:
-            payload = {"key": {**_mapping(payload["key"]), "plaintext_key": answer.plaintext}}
-        call.response = Response(answer.status, _JSON, json.dumps(payload).encode())
+            self._remember(call, call.claim, answer.status, json.dumps(answer.redacted(extra)))
+        call.response = Response(answer.status, _JSON, json.dumps(answer.full(extra)).encode())
 
     def _refuse(self, call: Call, error: ApiError) -> None:
         headers = {**_JSON, **error.headers}
@@ -247,15 +245,6 @@ class Core:
             self._running.stop(call.claim)
             call.holds_claim = False
 
-    def _with_extras(self, payload: Mapping[str, object]) -> dict[str, object]:
-        """Fields that no document names, which clients must ignore."""
-        if not self.store.settings.extra_fields:
-            return dict(payload)
-        extended: dict[str, object] = {**payload, "request_ref": "undocumented"}
-        if "key" in payload:
-            extended["key"] = {**_mapping(payload["key"]), "region": "undocumented"}
-        return extended
-
     def _log(self, call: Call, status: int | None) -> None:
         self.calls.add(
             CallRecord(
@@ -274,11 +263,6 @@ class Core:
 
 
 _JSON: Mapping[str, str] = {"Content-Type": "application/json"}
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    assert isinstance(value, Mapping)
-    return value
 
 
 def _code_in(body: str) -> str | None:

@@ -42,7 +42,7 @@ def mint(turn: Turn, service_key: ServiceKey, body: MintRequest) -> Answer:
     )
     turn.store.put_child(child)
     turn.note("api_key_created", child)
-    return Answer(201, {"key": key_object(child)}, plaintext)
+    return Answer(201, key_object(child), plaintext=plaintext)
 
 
 def list_keys(turn: Turn, service_key: ServiceKey, limit: int, offset: int) -> Answer:
@@ -56,14 +56,15 @@ def list_keys(turn: Turn, service_key: ServiceKey, limit: int, offset: int) -> A
         None,
         {"service_key_id": service_key.id},
     )
-    return Answer(200, {"keys": [key_object(child) for child in live[offset : offset + limit]], "total": len(live)})
+    page = [key_object(child) for child in live[offset : offset + limit]]
+    return Answer(200, payload={"keys": page, "total": len(live)})
 
 
 def get(turn: Turn, service_key: ServiceKey, key_id: str) -> Answer:
     """GET /v1/keys/{id}: revoked keys too."""
     child = _own_child(turn, service_key, key_id)
     refuse_if_blocked(turn, service_key, child)
-    return Answer(200, {"key": key_object(child)})
+    return Answer(200, key_object(child))
 
 
 def update(turn: Turn, service_key: ServiceKey, key_id: str, body: UpdateRequest) -> Answer:
@@ -75,7 +76,7 @@ def update(turn: Turn, service_key: ServiceKey, key_id: str, body: UpdateRequest
     changed = replace(child, **{name: getattr(body, name) for name in body.model_fields_set})
     turn.store.put_child(changed)
     turn.note("api_key_updated", changed)
-    return Answer(200, {"key": key_object(changed)})
+    return Answer(200, key_object(changed))
 
 
 def revoke(turn: Turn, service_key: ServiceKey, key_id: str) -> Answer:
@@ -87,7 +88,7 @@ def revoke(turn: Turn, service_key: ServiceKey, key_id: str) -> Answer:
     revoked = replace(child, revoked_at=turn.now)
     turn.store.put_child(revoked)
     turn.note("api_key_revoked", revoked)
-    return Answer(200, {"key": key_object(revoked)})
+    return Answer(200, key_object(revoked))
 
 
 def rotate(turn: Turn, service_key: ServiceKey, key_id: str) -> Answer:
@@ -109,7 +110,7 @@ def rotate(turn: Turn, service_key: ServiceKey, key_id: str) -> Answer:
     turn.store.put_child(replace(child, revoked_at=turn.now))
     turn.store.put_child(successor)
     turn.note("api_key_rotated", successor, rotated_from=child.id)
-    return Answer(201, {"key": key_object(successor)}, plaintext)
+    return Answer(201, key_object(successor), plaintext=plaintext)
 
 
 def _own_child(turn: Turn, service_key: ServiceKey, key_id: str) -> Child:

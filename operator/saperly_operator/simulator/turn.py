@@ -15,13 +15,36 @@ Entropy = Callable[[int], bytes]
 """The source of randomness: so many bytes. ``secrets.token_bytes``, or ``random.Random(seed).randbytes``."""
 
 
+Json = dict[str, object]
+
+EXTRA_FIELDS: Json = {"region": "undocumented"}
+"""What ``Settings.extra_fields`` adds to every object: clients must ignore what no document names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success. ``plaintext`` goes into the first answer and is left out of what a replay is told."""
+    """A success: one key object, or (``key`` None) some other payload.
+
+    ``plaintext`` goes into the first answer and is left out of what a replay is told.
+    """
 
     status: int
-    payload: Mapping[str, object]
+    key: Json | None = None
+    payload: Json = field(default_factory=dict)
     plaintext: str | None = field(default=None, repr=False)
+
+    def redacted(self, extra: Json) -> Json:
+        """What may be remembered, and what every later answer is made of."""
+        if self.key is None:
+            return {**self.payload, **extra}
+        return {"key": {**self.key, **extra}, **extra}
+
+    def full(self, extra: Json) -> Json:
+        """What the first answer says."""
+        if self.plaintext is None:
+            return self.redacted(extra)
+        assert self.key is not None
+        return {"key": {**self.key, **extra, "plaintext_key": self.plaintext}, **extra}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +97,7 @@ def rfc3339(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def key_object(child: Child) -> dict[str, object]:
+def key_object(child: Child) -> Json:
     """The key object of the contract, without any plaintext."""
     return {
         "id": child.id,

@@ -1,0 +1,77 @@
+"""Every line of the vendor's contract (release 0.5.7.0) that can be tested, by a short id.
+
+A test that covers one says so: ``@pytest.mark.contract("replay-redacted")``. ``test_every_line_is_covered`` holds the
+two together.
+"""
+
+LINES: dict[str, str] = {
+    # Base URL, authentication
+    "tier-service-key": "A service key may call the six /v1/keys endpoints, nothing else: 401 invalid_api_key",
+    "tier-api-key": "A child key may read GET /v1/audit; never /v1/keys",
+    "tier-environment": "A service key belongs to one environment; its children default to the same one",
+    "tier-visibility": "Another service key's child answers 404 to get, update, revoke and rotate, and is not listed",
+    "timestamps": "Timestamps are RFC 3339 UTC",
+    # The key object
+    "key-object": "The fields of the key object",
+    "key-plaintext-first": "Mint and rotate answers add plaintext_key, on the first answer only",
+    "key-permissions": "full is the default; four can be set; legacy_full is only ever returned",
+    "key-extra-fields": "Unknown extra fields may appear at any time",
+    # Endpoints
+    "mint": "POST /v1/keys: fields and their bounds, 201",
+    "mint-limit": "60 mints per hour per service key",
+    "list": "GET /v1/keys: limit 1-100 (50), offset, total; revoked keys are left out",
+    "list-limit": "600 lists per hour per service key",
+    "list-event": "Each list read writes a service_key_list_read compliance event",
+    "get": "GET /v1/keys/{id}: revoked keys are returned, with revoked_at",
+    "update": "PATCH: at least one field; null clears agent_label, line_id, monthly_cap_cents",
+    "update-environment": "environment cannot be changed",
+    "update-line": "Environment mismatch of the line: 422; missing or released line: 404",
+    "revoke": "DELETE: effective at once; a second DELETE answers 404",
+    "rotate": "POST rotate: the old key is revoked, a new row inherits and links, in one transaction",
+    "rotate-limit": "30 rotates per hour per service key; its 429 carries Retry-After: 120",
+    "audit": "GET /v1/audit: self or an id of the same user and environment, limit, event_types, newest first",
+    "audit-limit": "60 audit reads per hour per user",
+    "audit-event": "Each audit read writes an audit_read event",
+    "audit-line-scoped": "A line-scoped key may read only itself (403 agent_scope_error)",
+    "path-encoding": "Ids go into a path percent-encoded",
+    # Idempotency
+    "idempotency-scope": "Cached per (service key, method, path, key); rotate per (service key, key)",
+    "idempotency-window": "For 12 hours; afterwards the same key mints again, a second, unrelated child",
+    "replay-redacted": "A replay answers the same row without plaintext_key",
+    "key-reused": "Same key, other body: 409 idempotency_key_reused",
+    "key-reused-rotate": "The same rotate key used on another child: 409",
+    "key-in-progress": "First request still running: 409 idempotency_in_progress, with Retry-After",
+    "key-missing": "No header: 400 missing_idempotency_key",
+    "sticky-402": "A 402 is replayed for 12 hours under its key; a later try needs a new key",
+    "unsticky-404-line": "A 404 for a bad line_id is not cached",
+    # Errors
+    "error-envelope": "Every failure is {error: {code, message, details}}",
+    "400-missing_idempotency_key": "400 missing_idempotency_key",
+    "401-invalid_api_key": "401: the service key is wrong or revoked, or a child key was used",
+    "401-unauthorized": "401 unauthorized",
+    "402-agent_cap_exceeded": "402 agent_cap_exceeded with spent_cents, cap_cents, cycle_reset_at",
+    "402-insufficient_credits": "402 insufficient_credits",
+    "402-payment_method_required": "402 payment_method_required",
+    "403-agent_scope_error": "403 agent_scope_error with line_id",
+    "403-agent_permission_denied": "403 agent_permission_denied with permissions",
+    "403-forbidden": "403 forbidden",
+    "403-m3_fraud_block": "403 m3_fraud_block, no details",
+    "404-not_found": "404: the key or the line does not exist, or belongs to another service key",
+    "409-idempotency_key_reused": "409 idempotency_key_reused",
+    "409-idempotency_in_progress": "409 idempotency_in_progress",
+    "422-validation_error": "422 validation_error, details name the field; environment mismatch",
+    "429-rate_limited": "429 rate_limited, a rolling one-hour window",
+    "5xx-unknown": "5xx, timeouts, resets: it may have happened",
+    # What the documents do not say
+    "open-limits": "Limits for GET one, PATCH and DELETE are unknown",
+    "open-retry-after": "Retry-After may be missing, in seconds, or an HTTP date",
+    "open-5xx-cached": "Whether a 5xx is cached under its idempotency key is unknown",
+    "open-late": "A request in flight when its client died may complete seconds later",
+    "open-list-order": "The order of the list is unknown",
+    "open-clock-skew": "Clock skew up to minutes",
+    "open-label-length": "agent_label: 128 or 64",
+    "open-audit-spelling": "created_at or createdAt",
+    "open-window": "The idempotency window: 12 h or 24 h",
+    "open-revoked": "Whether PATCH or rotate of a revoked key answers 404",
+    "open-malformed-line": "Whether a line_id that is no UUID answers 422 or 404",
+}
