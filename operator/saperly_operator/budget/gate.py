@@ -86,7 +86,7 @@ class Gate:
 
     def ask(self, operation: Operation, now: float) -> Granted | Wait:
         """Leave to send one request at once, counted from this moment; or how long to wait, and for what."""
-        wait = self._wait_for(operation, now)
+        wait = self.peek(operation, now)
         if wait is not None:
             return wait
         self._service_key.enter(now)
@@ -144,7 +144,8 @@ class Gate:
         states = (self._service_key.state, self._breakers[operation].state)
         return frozenset[str]().union(*(state.reasons for state in states if not isinstance(state, Closed)))
 
-    def _wait_for(self, operation: Operation, now: float) -> Wait | None:
+    def peek(self, operation: Operation, now: float) -> Wait | None:
+        """What ``ask`` would answer instead of a grant at this moment, or None; reserves nothing."""
         blocked = max(self._service_key.passes_at(now), self._breakers[operation].passes_at(now))
         throttled = self._pauses[operation].until(now)
         spent = self._windows[operation].next_free_at(now) if operation in self._windows else now

@@ -16,7 +16,6 @@
 a plaintext, a body, or the vendor's ``message``: ``str()`` names operation, status and code only, and exceptions of
 httpx (which hold the request, headers included) are neither chained nor kept as context.
 """
-# ruff: noqa: N818 (a class is named for the decision it asks for: `except NotVisible` reads as what it means)
 
 from dataclasses import dataclass
 from enum import StrEnum

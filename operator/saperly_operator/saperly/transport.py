@@ -143,8 +143,7 @@ class Transport:
 
     async def _read(self, operation: Operation, response: httpx.Response) -> Answer | SaperlyError:
         status = response.status_code
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return OutcomeUnknown(operation, Doubt.UNREADABLE, http_status=status)
+        # Raw: a compressed body, which was not asked for, stays unreadable rather than swell in memory.
         body = await _body_within(MAX_ANSWER_BYTES, response.aiter_raw())
         if body is None:
             return OutcomeUnknown(operation, Doubt.OVERSIZED, http_status=status)
