@@ -92,7 +92,8 @@ class Gate:
         self._service_key.enter(now)
         self._breakers[operation].enter(now)
         if operation in self._windows:
-            self._windows[operation].try_take(now)
+            taken = self._windows[operation].try_take(now)
+            assert taken, "the window said that one was free"
         return Granted(operation, now)
 
     def record(self, granted: Granted, outcome: Outcome, now: float) -> None:

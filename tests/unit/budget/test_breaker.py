@@ -64,6 +64,15 @@ def test_each_probe_that_fails_doubles_the_wait_up_to_the_longest() -> None:
     assert breaker.state.reasons == {"forbidden"}
 
 
+def test_an_outage_of_weeks_does_not_break_the_breaker() -> None:
+    breaker, now = opened(), 0.0
+    for _ in range(2000):
+        now = breaker.passes_at(now)
+        breaker.enter(now)
+        breaker.failed("unauthorized", granted_at=now, now=now)
+    assert breaker.passes_at(now) == now + 900
+
+
 def test_after_it_closed_the_wait_is_short_again() -> None:
     breaker = half_open()
     breaker.failed("unauthorized", granted_at=30.0, now=30.0)

@@ -135,10 +135,46 @@ def test_a_probe_that_finds_nothing_out_leaves_the_key_held(outcome: Outcome) ->
     assert gate.ask(Operation.MINT, 31.0) == Wait(61.0, WaitReason.BLOCKED, frozenset({"unauthorized"}))
 
 
-def test_a_probe_that_was_not_sent_after_all_leaves_room_for_another() -> None:
-    gate = after(REJECTED, Operation.LIST)
+@pytest.mark.parametrize("trouble", [REJECTED, NO_CREDITS], ids=repr)
+def test_a_probe_that_was_not_sent_after_all_leaves_room_for_another(trouble: Outcome) -> None:
+    gate = after(trouble, Operation.MINT)
     gate.give_back(granted(gate, Operation.MINT, 30.0), 30.5)
-    assert isinstance(gate.ask(Operation.REVOKE, 30.5), Granted)
+    assert isinstance(gate.ask(Operation.MINT, 30.5), Granted)
+
+
+def test_only_a_mint_probes_for_credits_and_the_other_mints_wait_for_it() -> None:
+    gate = after(NO_CREDITS, Operation.MINT)
+    probe = granted(gate, Operation.MINT, 30.0)
+    assert gate.ask(Operation.MINT, 30.0) == Wait(35.0, WaitReason.BLOCKED, frozenset({"insufficient_credits"}))
+    gate.record(probe, Answered(), 31.0)
+    assert isinstance(gate.ask(Operation.MINT, 31.0), Granted)
+
+
+@pytest.mark.parametrize("outcome", [Unanswered(), Throttled(1.0)], ids=repr)
+def test_a_mint_that_finds_nothing_out_about_the_credits_leaves_mints_held(outcome: Outcome) -> None:
+    gate = after(NO_CREDITS, Operation.MINT)
+    gate.record(granted(gate, Operation.MINT, 30.0), outcome, 31.0)
+    assert gate.ask(Operation.MINT, 31.0) == Wait(61.0, WaitReason.BLOCKED, frozenset({"insufficient_credits"}))
+
+
+def test_a_rejected_key_says_nothing_about_the_credits() -> None:
+    gate = after(NO_CREDITS, Operation.MINT)
+    gate.record(granted(gate, Operation.MINT, 30.0), REJECTED, 31.0)
+    assert gate.ask(Operation.LIST, 31.0) == Wait(61.0, WaitReason.BLOCKED, frozenset({"unauthorized"}))
+    assert gate.ask(Operation.MINT, 31.0) == Wait(
+        61.0, WaitReason.BLOCKED, frozenset({"unauthorized", "insufficient_credits"})
+    )
+
+
+def test_pauses_without_a_time_grow_until_an_answer_comes() -> None:
+    gate, now, waits = Gate(), 0.0, []
+    for outcome in [Throttled(None), Throttled(None), Answered(), Throttled(None)]:
+        gate.record(granted(gate, Operation.GET, now), outcome, now)
+        answer = gate.ask(Operation.GET, now)
+        if isinstance(answer, Wait):
+            waits.append(answer.until - now)
+            now = answer.until
+    assert waits == [60, 120, 60]
 
 
 def test_of_several_reasons_the_gravest_is_told_with_the_latest_time() -> None:

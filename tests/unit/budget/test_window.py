@@ -70,6 +70,8 @@ def test_a_time_from_before_counts_as_the_latest() -> None:
     assert window.try_take(1000.0)
     assert window.try_take(500.0)
     assert window.next_free_at(0.0) == 4600.0
+    window.relimit(1)
+    assert window.next_free_at(4200.0) == 4600.0
     assert not window.try_take(4599.75)
 
 
