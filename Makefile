@@ -64,12 +64,12 @@ format: $(STAMP) ## Format and fix what can be fixed by itself
 	@$(BIN)/ruff check --fix .
 
 .PHONY: manifests
-manifests: $(STAMP) ## Regenerate the CRDs from the resource models
-	@$(BIN)/saperly-operator crds --output crds
+manifests: $(STAMP) ## Regenerate the CRDs and the API reference from the resource models
+	@$(BIN)/saperly-operator crds --output crds --reference docs/reference/api.md
 
 .PHONY: verify-manifests
-verify-manifests: manifests ## Fail when the committed CRDs are stale
-	@git diff --exit-code -- crds || { echo "crds/ is stale: run 'make manifests' and commit the result"; exit 1; }
+verify-manifests: manifests ## Fail when the committed CRDs or the API reference are stale
+	@git diff --exit-code -- crds docs/reference || { echo "stale: run 'make manifests' and commit the result"; exit 1; }
 
 .PHONY: bench
 bench: $(STAMP) ## Figures, beside a floor measured in the same run

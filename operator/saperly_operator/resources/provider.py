@@ -139,7 +139,7 @@ class AllowedNamespaces(ApiModel):
     rules: ClassVar = (
         Rule(
             "!(has(self.all) && self.all) || (!has(self.selector) && (!has(self.names) || self.names.size() == 0))",
-            "all excludes names and selector: leave them out, or leave all out",
+            "names and selector mean nothing beside all: leave them out, or leave all out",
         ),
     )
 

@@ -156,8 +156,6 @@ class SaperlyKeyStatus(ApiModel):
     """The Secret as it was last written."""
     rotation: RotationStatus | None = None
     """The last and the next rotation."""
-    estimated_at: Timestamp | None = None
-    """While waiting for a turn under Saperly's hourly limits: about when it comes."""
     failure: Failure | None = None
     """The failure that is being backed off from, if there is one."""
     recent_intents: Annotated[tuple[Timestamp, ...], Field(max_length=3)] = ()

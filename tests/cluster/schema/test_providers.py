@@ -25,7 +25,7 @@ def an_expression(operator: str, *values: str) -> dict[str, Any]:
     return a_selector(matchExpressions=[expression | ({"values": list(values)} if values else {})])
 
 
-EXCLUDES = "all excludes names and selector"
+EXCLUDES = "names and selector mean nothing beside all"
 NEEDS_VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
 NOT_EMPTY = "must not be empty, since that would choose every namespace"
 

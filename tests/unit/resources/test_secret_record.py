@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saperly_operator.resources.secret_record import SecretRecord
+from saperly_operator.resources.secret_record import SecretRecord, fingerprint, plaintext_digest
 
 WHOLE = SecretRecord(
     key_id="k-1",
@@ -42,3 +42,11 @@ def test_a_time_that_cannot_be_read_is_left_out(moment: str) -> None:
     record = SecretRecord.read({**WHOLE.write(), "saperly.com/minted-at": moment})
     assert record is not None
     assert record.minted_at is None
+
+
+def test_a_fingerprint_tells_plaintexts_and_objects_apart_in_64_bits() -> None:
+    one, other = plaintext_digest(b"sk_test_one"), plaintext_digest(b"sk_test_other")
+    marks = {fingerprint("uid-1", one), fingerprint("uid-1", other), fingerprint("uid-2", one)}
+    assert len(marks) == 3
+    assert {len(bytes.fromhex(mark)) for mark in marks} == {8}
+    assert fingerprint("uid-1", one) == fingerprint("uid-1", plaintext_digest(b"sk_test_one"))
