@@ -188,7 +188,8 @@ def test_examples_are_accepted_as_they_stand(example: Path, kubectl: Kubectl, na
     text = example.read_text(encoding="utf-8")
     for word in ("agents", "team-a", "saperly-system"):
         text = text.replace(f"namespace: {word}", f"namespace: {namespace}")
-    output = kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text)
+    options = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    output = kubectl("apply", *options, "-f", "-", stdin=text)
     assert output.count("serverside-applied (server dry run)") == text.count("\nkind: ")
 
 
