@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import socket
+import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -106,7 +107,10 @@ class _ServiceKey:
 
 
 def _store_and_entropy(database: Path | None, seed: int | None) -> tuple[Store, Entropy]:
-    store = SqliteStore(database) if database else Store()
+    try:
+        store = SqliteStore(database) if database else Store()
+    except sqlite3.Error as error:
+        raise typer.BadParameter(f"cannot use {database}: {error}", param_hint="--database") from None
     if seed is None:
         return store, secrets.token_bytes
     # A restart on the same file must not draw the same ids again.

@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS hits (operation TEXT NOT NULL, subject TEXT NOT NULL,
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_LOCK_TIMEOUT_SECONDS = 0.5
+
 _UPSERT = """
 INSERT INTO records (kind, id, position, body) VALUES (?, ?, ?, ?)
 ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body
@@ -47,7 +49,10 @@ _KINDS = {kind.__name__: kind for kind in _ADAPTERS}
 
 
 class SqliteStore(Store):
-    """A ``Store`` that survives its process. One process at a time may hold the file."""
+    """A ``Store`` that survives its process.
+
+    One process at a time may hold the file: a second one gets ``sqlite3.OperationalError`` ("database is locked").
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -55,14 +60,19 @@ class SqliteStore(Store):
         self._pending: dict[tuple[str, str], Record | None] = {}
         self._pending_hits: list[tuple[str, str, float]] = []
         self._pending_settings: Settings | None = None
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_SCHEMA)
-        self._position = self._load()
-        self.boots = self._count_boot()
+        self._position = 0
+        self.boots = 0
         """How often the file was opened, this time included: seeded randomness must not repeat after a restart."""
+        self._database = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+            self._load()
+        except BaseException:
+            self._database.close()
+            raise
         self._loading = False
 
     def close(self) -> None:
@@ -106,13 +116,11 @@ class SqliteStore(Store):
     def _dropped(self, record: Record) -> None:
         self._pending[type(record).__name__, record.id] = None
 
-    def _load(self) -> int:
-        """Fill the memory from the file; returns the highest position, which keeps the order of insertion."""
-        position = 0
-        for kind, row_position, body in self._database.execute(
-            "SELECT kind, position, body FROM records ORDER BY position"
-        ):
-            position = row_position
+    def _load(self) -> None:
+        """Fill the memory from the file, in the order of insertion, which ``position`` keeps."""
+        rows = self._database.execute("SELECT kind, position, body FROM records ORDER BY position")
+        for kind, position, body in rows:
+            self._position = position
             self._restore(_ADAPTERS[_KINDS[kind]].validate_json(body))
         settings = self._meta("settings")
         if settings is not None:
@@ -122,7 +130,8 @@ class SqliteStore(Store):
             "SELECT operation, subject, at FROM hits ORDER BY rowid"
         ):
             self.record_hit(Operation(operation), subject, at)
-        return position
+        self.boots = int(self._meta("boots") or 0) + 1
+        self._put_meta("boots", str(self.boots))
 
     def _restore(self, record: Record) -> None:
         match record:
@@ -140,11 +149,6 @@ class SqliteStore(Store):
                 self.add_event(record)
             case _:
                 assert_never(record)
-
-    def _count_boot(self) -> int:
-        boots = int(self._meta("boots") or 0) + 1
-        self._put_meta("boots", str(boots))
-        return boots
 
     def _meta(self, name: str) -> str | None:
         row = self._database.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()

@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ def _marked(path: Path) -> Iterator[tuple[str, str]]:
                         yield ast.literal_eval(call.args[0]), function.name
 
 
+@cache
 def _covering() -> dict[str, list[str]]:
-    covering = defaultdict(list)
+    covering: defaultdict[str, list[str]] = defaultdict(list)
     for room in _ROOMS:
         for path in room.rglob("test_*.py"):
             for line, test in _marked(path):

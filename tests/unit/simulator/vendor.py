@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,13 +47,18 @@ def reply_of(response: Response) -> Reply:
 class Vendor:
     """The core and its levers; ``call`` speaks to it as the holder of the service key unless told otherwise."""
 
-    def __init__(
-        self, store: Store | None = None, environment: Environment = Environment.TEST, seed: int = 1
-    ) -> None:
+    def __init__(self, environment: Environment = Environment.TEST, store: Store | None = None) -> None:
         self.clock = ManualClock()
-        self.core = Core(store or Store(), self.clock, random.Random(seed).randbytes)
+        self.core = Core(store or Store(), self.clock, random.Random(1).randbytes)
         self.control = Control(self.core)
         self.service_key = self.control.create_service_key(environment)
+
+    def restarted(self, store: Store, seed: int) -> "Vendor":
+        """The vendor of a new process: another core on ``store``, the same clock, the credential from before."""
+        vendor = copy(self)
+        vendor.core = Core(store, self.clock, random.Random(seed).randbytes)
+        vendor.control = Control(vendor.core)
+        return vendor
 
     def configure(self, **changes: object) -> None:
         """Change settings of the vendor; ``limits`` is given whole."""
