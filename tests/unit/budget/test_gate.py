@@ -164,11 +164,15 @@ def test_a_rejected_key_says_nothing_about_the_credits() -> None:
     assert gate.ask(Operation.MINT, 31.0) == Wait(
         61.0, WaitReason.BLOCKED, frozenset({"unauthorized", "insufficient_credits"})
     )
+    gate.record(granted(gate, Operation.LIST, 61.0), Answered(), 62.0)
+    granted(gate, Operation.MINT, 62.0)
+    assert gate.codes_against(Operation.MINT) == {"insufficient_credits"}, "this mint probes for them"
 
 
 def test_pauses_without_a_time_grow_until_an_answer_comes() -> None:
     gate, now, waits = Gate(), 0.0, []
-    for outcome in [Throttled(None), Throttled(None), Answered(), Throttled(None)]:
+    outcomes: list[Outcome] = [Throttled(None), Throttled(None), Answered(), Throttled(None)]
+    for outcome in outcomes:
         gate.record(granted(gate, Operation.GET, now), outcome, now)
         answer = gate.ask(Operation.GET, now)
         if isinstance(answer, Wait):
