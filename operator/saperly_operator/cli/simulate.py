@@ -9,7 +9,6 @@ import json
 import os
 import random
 import secrets
-import socket
 import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,14 +79,14 @@ def simulate(  # noqa: PLR0913, PLR0917 -- each is an option of the command
 ) -> None:
     """Serve the Saperly API as a faithful simulation, until interrupted."""
     try:
-        from saperly_operator.simulator.server import ControlAccess, Simulator, serve  # noqa: PLC0415
+        from saperly_operator.simulator.server import ControlAccess, Simulator, listen, serve  # noqa: PLC0415
     except ImportError as error:
         raise typer.BadParameter("install saperly-operator[simulator] to serve the simulator") from error
     access = ControlAccess(_token_in(control_token_file)) if control else None
     store, entropy = _store_and_entropy(database, seed)
     simulator = Simulator(store, SystemClock(), entropy, access)
     service_key = _bootstrap(simulator, environment, service_key_file, always=show_service_key)
-    with socket.create_server((host, port), backlog=512) as listener:
+    with listen(host, port) as listener:
         url = f"http://{host}:{listener.getsockname()[1]}"
         ready = _Ready(
             base_url=f"{url}/api",

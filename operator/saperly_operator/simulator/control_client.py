@@ -36,6 +36,7 @@ _SERVICE_KEYS = TypeAdapter(list[ServiceKey])
 _SERVICE_KEY = TypeAdapter(ServiceKey)
 _CREDENTIAL = TypeAdapter(Credential)
 _LINE = TypeAdapter(Line)
+_BLOCKS = TypeAdapter(list[Block])
 _BLOCK = TypeAdapter(Block)
 _CHILDREN = TypeAdapter(list[Child])
 _CHILD = TypeAdapter(Child)
@@ -86,6 +87,9 @@ class SimulatorControl:
     def block(self, order: BlockOrder) -> Block:
         """Refuse with ``order.code`` until ``unblock``."""
         return self._ask("POST", "/blocks", _BLOCK, order)
+
+    def blocks(self) -> list[Block]:
+        return self._ask("GET", "/blocks", _BLOCKS)
 
     def unblock(self, block_id: str) -> None:
         self._tell("DELETE", f"/blocks/{_quoted(block_id)}")

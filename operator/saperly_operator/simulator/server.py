@@ -91,6 +91,15 @@ def _end(transport: asyncio.Transport, how: Literal["reset", "close"]) -> None:
         transport.close()
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
+    listener = socket.create_server((host, port), backlog=512)
+    # Handed down to every connection. asyncio sets it only on sockets whose protocol number is not left to default,
+    # and without it each answer waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -102,7 +111,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(simulator: Simulator, listener: socket.socket, on_listening: Callable[[], None]) -> None:
-    """Serve on a bound socket until SIGINT or SIGTERM; ``on_listening`` is called once requests are taken."""
+    """Serve on a socket of ``listen`` until SIGINT or SIGTERM; ``on_listening`` is called once requests are taken."""
     config = uvicorn.Config(
         simulator,
         http="h11",
