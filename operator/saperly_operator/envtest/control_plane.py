@@ -4,13 +4,12 @@ Called by the cluster tests, the demo and ``saperly-operator cluster``. It owns 
 processes in it, binds one free port on loopback, and touches nothing else; any number can run at once. RBAC is on:
 ``ADMIN`` may do everything, the users named at construction nothing until a binding says so.
 
-Nothing survives it: stopping kills the processes and removes the folder, and a parent killed with -9 takes the
-processes along (see ``process``). After a failure the logs alone are kept.
+Nothing survives it: stopping kills the processes and removes the folder; a parent killed with -9 takes the processes
+along (see ``process``), and the next control plane removes the folder (see ``folder``). After a failure the logs alone
+are kept.
 """
 
-import shutil
 import socket
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +20,7 @@ from saperly_operator.envtest.api import Api, wait_until
 from saperly_operator.envtest.assets import Assets
 from saperly_operator.envtest.audit import AuditLog
 from saperly_operator.envtest.errors import ControlPlaneError
+from saperly_operator.envtest.folder import Folder, sweep
 from saperly_operator.envtest.kubeconfig import (
     SYSTEM_MASTERS,
     User,
@@ -62,7 +62,8 @@ class ControlPlane:
         self._with_nodes = with_nodes
         self._named_users = tuple(users)
         self._users = {user.name: user for user in _identities(users)}
-        self._layout: components.Layout | None = None
+        self._folder: Folder | None = None
+        self._layout: components.Layout | None = None  # outlives the folder, to tell where the logs are
         self._children: Children | None = None
         self._port = 0
 
@@ -73,7 +74,10 @@ class ControlPlane:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop(keep_logs=isinstance(error, Exception))
+        failed = isinstance(error, Exception)
+        if failed and error is not None:
+            error.add_note(f"logs of the control plane: {self.logs}")
+        self.stop(keep_logs=failed)
 
     @property
     def url(self) -> str:
@@ -111,10 +115,12 @@ class ControlPlane:
         if self._with_nodes:
             tools += ["kube-controller-manager", "kube-scheduler", "kwok"]
         binaries = self._assets.ensure(tools)
-        self._layout = components.Layout(Path(tempfile.mkdtemp(prefix="saperly-envtest-")))
-        self._prepare_files()
-        self._children = Children(self.logs)
+        sweep()
+        self._folder = Folder()
+        self._layout = components.Layout(self._folder.path)
         try:
+            self._prepare_files()
+            self._children = Children(self.logs)
             self._start_etcd(binaries["etcd"])
             self._start_apiserver_somewhere()
             if self._with_nodes:
@@ -128,16 +134,9 @@ class ControlPlane:
         if self._children is not None:
             self._children.close()
             self._children = None
-        if self._layout is None or not self._layout.root.exists():
-            return
-        if not keep_logs:
-            shutil.rmtree(self._layout.root)
-            return
-        for entry in self._layout.root.iterdir():  # credentials and data go in any case
-            if entry.is_dir() and entry != self._layout.logs:
-                shutil.rmtree(entry)
-            elif not entry.is_dir():
-                entry.unlink()
+        if self._folder is not None:
+            self._folder.remove(but=self.logs if keep_logs else None)
+            self._folder = None
 
     def check(self) -> None:
         """Raise ControlPlaneError, with the end of its log, when a component has died."""
@@ -206,7 +205,7 @@ class ControlPlane:
     def _start_apiserver_somewhere(self) -> None:
         """A port that was free a moment ago may be taken by the time it is bound: then try another."""
         for attempt in range(_PORT_ATTEMPTS):
-            self._port = _free_port()
+            self._port = free_port()
             try:
                 self.start_apiserver()
             except ControlPlaneError as error:
@@ -239,7 +238,8 @@ def _identities(names: Sequence[str]) -> list[User]:
     return [*(User(name, masters) for name in privileged), *(User(name) for name in names)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody holds at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

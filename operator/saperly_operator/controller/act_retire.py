@@ -1,0 +1,217 @@
+"""The effects on keys that exist at the vendor: revoke, release, update; and the end of the finalizer.
+
+A revoke cannot be undone, so it is the most guarded line of the operator: status named the key before, the object and
+its Secrets are read live, and a key that nobody should have used is looked at once more at the vendor.
+"""
+
+from dataclasses import replace
+
+from saperly_operator.budget.operation import Operation
+from saperly_operator.controller.act_failures import refused_failure
+from saperly_operator.controller.observe import kept_target
+from saperly_operator.controller.service_keys import Handle
+from saperly_operator.controller.tools import Tools
+from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.kube import errors as kube_errors
+from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS
+from saperly_operator.kube.events import EventType, Occurrence
+from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
+from saperly_operator.lifecycle.conditions import Standing
+from saperly_operator.lifecycle.naming import released_name
+from saperly_operator.lifecycle.observed import Observed
+from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent, UpdateKey
+from saperly_operator.lifecycle.transitions import attributes_sent, failed, key_gone, retirement_held
+from saperly_operator.resources import annotations, reasons
+from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey
+from saperly_operator.saperly import errors
+from saperly_operator.saperly.models import UpdateRequest
+
+
+async def retire(tools: Tools, observed: Observed, step: Retire, decision: Decision) -> None:
+    """Revoke an old key, unless a live look shows that it is still the one in a Secret, or in use after all."""
+    key = observed.key
+    live = await tools.observer.live((key.namespace, key.name))
+    if live is None or live.key.metadata.uid != key.metadata.uid:
+        return
+    entry = next((each for each in live.key.status.retiring if each.id == step.entry.id), None)
+    handle = tools.handle(live.key, step.entry.provider, step.entry.service_key)
+    if entry is None or handle is None:
+        return
+    held = _held_by_secret(tools, live, entry)
+    if held is not None:
+        await _hold(tools, live, entry, decision, held)
+    else:
+        await _revoke(tools, live, handle, entry, decision)
+
+
+def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str | None:
+    """I5: the key in the Secret is not revoked, whatever status says, except by deletion."""
+    key = observed.key
+    if key.is_being_deleted:
+        return None
+    for name in {key.secret_name, kept_target(key).secret}:
+        view = tools.cache.secret((key.namespace, name))
+        if view is not None and view.record is not None and view.record.key_id == entry.id:
+            return f"it is the key in the Secret {name}"
+    return None
+
+
+async def revoke_current(tools: Tools, observed: Observed, step: RevokeCurrent, decision: Decision) -> None:
+    """The object is being deleted with ``Revoke``: the deletionTimestamp is the stored intent."""
+    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
+    if handle is not None:
+        await _revoke(tools, observed, handle, step.ref, decision)
+
+
+async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef, decision: Decision) -> None:
+    """DELETE, then forget the key; or note what stands in the way."""
+    try:
+        if isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and await _is_used(tools, handle, ref):
+            await _hold(tools, observed, ref, decision, _USED)
+            return
+        # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
+        gone = await _is_revoked_now(tools, handle, ref)
+    except GateShut:
+        return  # the next look waits
+    except errors.NotVisible:
+        await _hold(tools, observed, ref, decision, "this service key cannot see it; look in the Saperly portal")
+        return
+    except errors.SaperlyError as error:
+        tools.scratch(observed).failed(retire_work(ref), tools.clock.now(), tools.timings, error.retry_after)
+        return
+    if gone:
+        await _forget(tools, observed, ref, decision)
+    else:
+        tools.scratch(observed).failed(retire_work(ref), tools.clock.now(), tools.timings)
+
+
+_USED = "it has been used although nobody should hold it: revoke it in the Saperly portal, or delete this object"
+
+
+async def _is_used(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
+    """A key whose plaintext was lost cannot be in use; if the vendor says that it is, somebody holds it after all."""
+    row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+    return row.revoked_at is None and row.last_used_at is not None
+
+
+async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
+    """Revoke; True once the key is certainly revoked. A 404 proves nothing by itself: GET tells.
+
+    Raises GateShut; SaperlyError, of which NotVisible says that nothing can be said of this key.
+    """
+    try:
+        await ask_vendor(handle.gate, Operation.REVOKE, tools.clock, lambda: handle.api.revoke_key(ref.id))
+    except errors.NotVisible:
+        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+        return row.revoked_at is not None
+    return True
+
+
+async def _hold(tools: Tools, observed: Observed, ref: KeyRef, decision: Decision, waiting_for: str) -> None:
+    """The key stays for now, and status says why. Looked at again rarely: nothing here goes away by itself soon."""
+    tools.scratch(observed).put_off(retire_work(ref), tools.clock.now() + tools.timings.held_recheck)
+    status = retirement_held(observed.key.status, ref.id, waiting_for)
+    if status == observed.key.status and not observed.key.is_being_deleted:
+        return
+    message = f"The key {ref.prefix}… is not revoked: {waiting_for}."
+    standing = replace(Standing.of(observed, decision), reason=reasons.REVOCATION_FAILED, message=message)
+    announcement = Occurrence(EventType.WARNING, reasons.REVOCATION_FAILED, "Revoke", message)
+    await tools.statuses.store(observed.key, status, standing, announcement)
+
+
+async def _forget(tools: Tools, observed: Observed, ref: KeyRef, decision: Decision) -> None:
+    """The key is dead at the vendor, and status lets it go."""
+    scratch = tools.scratch(observed)
+    scratch.succeeded(retire_work(ref))
+    scratch.sweeps.clear()  # it was listed before this, and would look like an orphan
+    reason = ref.reason if isinstance(ref, RetiringKey) else "Deleted"
+    note = f"The key {ref.prefix}… was revoked at Saperly. Cause: {reason}."
+    announcement = Occurrence(EventType.NORMAL, reasons.REVOKED, "Revoke", note)
+    status = key_gone(observed.key.status, ref.id)
+    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
+
+
+async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decision: Decision) -> None:
+    """Free the name of our tag, so that no sweep of this installation ever takes the key for its own."""
+    scratch, work = tools.scratch(observed), retire_work(step.ref)
+    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
+    if handle is None:
+        return
+    key_id = step.ref.id
+    try:
+        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(key_id))
+        if row.revoked_at is None:
+            update = UpdateRequest(name=released_name(row.name))
+            # Crash here: released, and status still names it. Released again, which changes nothing.
+            await ask_vendor(
+                handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, update)
+            )
+    except GateShut:
+        return
+    except errors.SaperlyError as error:
+        scratch.failed(work, tools.clock.now(), tools.timings, error.retry_after)
+        return
+    note = f"The key {step.ref.prefix}… lives on, and is no longer the operator's."
+    announcement = Occurrence(EventType.NORMAL, reasons.RELEASED, "Release", note)
+    status = key_gone(observed.key.status, key_id)
+    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
+
+
+async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision: Decision) -> None:
+    """PATCH the key's attributes; the spec is the stored intent, and the same PATCH may be sent twice."""
+    scratch, key_id = tools.scratch(observed), step.ref.id
+    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
+    if handle is None:
+        return
+    try:
+        # Crash here: changed at the vendor, unknown here. The same PATCH is sent once more.
+        await ask_vendor(
+            handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, step.update)
+        )
+    except GateShut:
+        return
+    except (errors.Refused, errors.NotVisible, errors.Defect) as error:
+        await _update_refused(tools, observed, decision, error)
+        return
+    except errors.SaperlyError as error:
+        scratch.failed("update", tools.clock.now(), tools.timings, error.retry_after)
+        return
+    scratch.succeeded("update")
+    status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed)
+    announcement = Occurrence(EventType.NORMAL, reasons.UPDATED, "Update", "The key's attributes were changed.")
+    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
+
+
+async def _update_refused(tools: Tools, observed: Observed, decision: Decision, error: errors.SaperlyError) -> None:
+    """The key goes on as it was; what is wrong with the change is shown, and tried again rarely."""
+    timings = tools.timings
+    failure = refused_failure(observed, error, tools.clock.now(), timings.backoff_first, timings.backoff_limit)
+    standing = replace(
+        Standing.of(observed, decision), reason=failure.code, message=failure.message or "", stalled=True
+    )
+    await tools.statuses.store(observed.key, failed(observed.key.status, failure), standing)
+
+
+async def remove_finalizer(tools: Tools, observed: Observed, step: RemoveFinalizer, decision: Decision) -> None:
+    """Let the object go. What it still owned is gone, released, or (forced) left to the sweep with an event."""
+    key = observed.key
+    metadata = key.metadata
+    if step.forced is not None:
+        note = f"{decision.message} Left: {', '.join(step.forced) or 'none'}."
+        await tools.statuses.announce(key, Occurrence(EventType.WARNING, decision.reason, "Delete", note))
+    patch = {
+        "metadata": {
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
+            "finalizers": [each for each in metadata.finalizers if each != annotations.FINALIZER],
+        }
+    }
+    try:
+        body = await tools.kube.patch(SAPERLY_KEYS, key.namespace, key.name, patch, options=PLAIN)
+    except kube_errors.NotFound:
+        body = None
+    tools.scratchpads.drop(metadata.uid)
+    if body is not None and body["metadata"].get("finalizers"):
+        tools.cache.put_key(body)  # another's finalizer holds it
+    else:
+        tools.cache.drop_key((key.namespace, key.name))

@@ -1,0 +1,57 @@
+"""The steps whose effect is a status patch: recording a delivery, giving an intent up, adopting orphans."""
+
+from saperly_operator.controller.act_failures import generations
+from saperly_operator.controller.tools import Tools
+from saperly_operator.kube.events import EventType, Occurrence
+from saperly_operator.lifecycle.conditions import Standing
+from saperly_operator.lifecycle.observed import Observed
+from saperly_operator.lifecycle.rotation import with_next_rotation
+from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, Decision, Record
+from saperly_operator.lifecycle.transitions import intent_abandoned, key_delivered, next_failure, orphans_adopted
+from saperly_operator.resources import reasons
+from saperly_operator.resources.durations import parse_duration
+from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+
+
+async def record(tools: Tools, observed: Observed, step: Record, decision: Decision) -> None:
+    """Status names the key that the Secret holds; the one before it is on its way out."""
+    key, now = observed.key, tools.clock.now()
+    overlap = parse_duration(key.spec.rotation.overlap)
+    delivered = key_delivered(key, step.current, step.fingerprint, now, overlap)
+    status, standing = with_next_rotation(key, delivered), Standing.delivered(key.secret_name)
+    # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
+    await tools.statuses.store(key, status, standing, _delivery(key.status, step, decision))
+    tools.scratch(observed).close_intent()
+
+
+def _delivery(before: SaperlyKeyStatus, step: Record, decision: Decision) -> Occurrence:
+    if before.current is None:
+        return Occurrence(EventType.NORMAL, reasons.ISSUED, "Mint", decision.message)
+    if before.current.id == step.current.id:
+        return Occurrence(EventType.NORMAL, reasons.MOVED, "Move", decision.message)
+    trigger = before.intent.trigger if before.intent is not None else ""
+    return Occurrence(EventType.NORMAL, reasons.ROTATED, "Mint", f"{decision.message} Cause: {trigger}.")
+
+
+async def abandon_intent(tools: Tools, observed: Observed, step: AbandonIntent, decision: Decision) -> None:
+    """What the intent minted is on its way out, in the same patch that gives the intent up."""
+    status = observed.key.status
+    failure = next_failure(status, step.code, step.until, message=decision.message, **generations(observed))
+    # Crash here: the intent still stands, and the same is decided again.
+    await tools.statuses.store(
+        observed.key,
+        intent_abandoned(status, step.lost, failure),
+        Standing.of(observed, decision),
+        Occurrence(EventType.WARNING, decision.reason, "Mint", decision.message),
+    )
+    tools.scratch(observed).close_intent()
+
+
+async def adopt_orphans(tools: Tools, observed: Observed, step: AdoptOrphans, decision: Decision) -> None:
+    """Account for keys that a sweep found, before any of them is revoked."""
+    await tools.statuses.store(
+        observed.key,
+        orphans_adopted(observed.key.status, step.orphans),
+        Standing.of(observed, decision),
+        Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message),
+    )

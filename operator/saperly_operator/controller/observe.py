@@ -1,0 +1,214 @@
+"""Gathering an ``Observed``: reads only. The one place where objects of both kinds become what decisions rest on.
+
+A cached look costs no request. A live one reads the Secret and then the SaperlyKey, in this order (design, section 4,
+step 4): whoever wrote the Secret under an intent stored that intent before, so a SaperlyKey read after the Secret
+cannot know less than the Secret shows.
+"""
+
+from dataclasses import dataclass
+
+from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey, claimed_secret
+from saperly_operator.controller.scratch import Scratchpads
+from saperly_operator.controller.service_keys import ServiceKeys
+from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube, Object
+from saperly_operator.kube.errors import NotFound
+from saperly_operator.kube.secrets import SecretView
+from saperly_operator.lifecycle.naming import Owner
+from saperly_operator.lifecycle.observed import (
+    Freshness,
+    Myself,
+    Observed,
+    ProviderAbsent,
+    ProviderPresent,
+    ProviderState,
+    SecretAbsent,
+    SecretForeign,
+    SecretOwned,
+    SecretState,
+    ServiceKeyName,
+    ServiceKeyState,
+)
+from saperly_operator.resources import annotations
+from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
+from saperly_operator.resources.secret_record import SecretRecord, fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place that may hold this object's plaintext."""
+
+    secret: str
+    entry: str
+
+
+class Observer:
+    """Looks at one SaperlyKey."""
+
+    def __init__(
+        self, kube: Kube, cache: Cache, service_keys: ServiceKeys, scratchpads: Scratchpads, myself: Myself
+    ) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._service_keys = service_keys
+        self._scratchpads = scratchpads
+        self._myself = myself
+
+    @property
+    def myself(self) -> Myself:
+        return self._myself
+
+    def cached(self, key: ObjectKey) -> Observed | None:
+        """From the watches; None when there is no such object (any more).
+
+        Raises InvalidResourceError.
+        """
+        body = self._cache.key(key)
+        return None if body is None else self._observed(SaperlyKey.from_api(body), Freshness.CACHED)
+
+    async def live(self, key: ObjectKey) -> Observed | None:
+        """From the API server; None when there is no such object (any more).
+
+        Raises KubeError, InvalidResourceError.
+        """
+        body = self._cache.key(key)
+        if body is not None:
+            known = SaperlyKey.from_api(body)
+            for name in sorted({known.secret_name, kept_target(known).secret}):
+                await self._refresh_secret((key[0], name))
+        try:
+            fresh = await self._kube.get(SAPERLY_KEYS, *key)
+        except NotFound:
+            self._cache.drop_key(key)
+            return None
+        self._cache.put_key(fresh)
+        latest = SaperlyKey.from_api(fresh)
+        read_all = body is not None and {latest.secret_name, kept_target(latest).secret} <= {
+            known.secret_name,
+            kept_target(known).secret,
+        }
+        # The spec changed under our eyes and names a Secret that was not read: this look is no live one.
+        return self._observed(latest, Freshness.LIVE if read_all else Freshness.CACHED)
+
+    async def _refresh_secret(self, key: ObjectKey) -> None:
+        try:
+            self._cache.put_secret(SecretView.of(await self._kube.get(SECRETS, *key)))
+        except NotFound:
+            self._cache.drop_secret(key)
+
+    def _observed(self, key: SaperlyKey, freshness: Freshness) -> Observed:
+        kept = kept_target(key)
+        wanted = Target(key.secret_name, key.spec.secret.key)
+        return Observed(
+            key=key,
+            freshness=freshness,
+            myself=self._myself,
+            secret=self._secret_state(key, wanted),
+            provider=self._provider_state(key),
+            service_keys=self._service_key_states(key),
+            memory=self._scratchpads.of(key.metadata.uid).memory(),
+            former_secret=None if kept == wanted else self._secret_state(key, kept),
+            older_claimant=self._older_claimant(key),
+            stray_secrets=self._stray_secrets(key),
+        )
+
+    def _secret_state(self, key: SaperlyKey, target: Target) -> SecretState:
+        view = self._cache.secret((key.namespace, target.secret))
+        return SecretAbsent() if view is None else secret_state(view, key, target, self._myself.installation)
+
+    def _stray_secrets(self, key: SaperlyKey) -> tuple[str, ...]:
+        kept = kept_target(key).secret
+        return tuple(
+            view.name
+            for view in self._cache.secrets_of(key.path)
+            if view.namespace == key.namespace
+            and view.name not in (key.secret_name, kept)
+            and owned_record(view, key, self._myself.installation) is not None
+        )
+
+    def _older_claimant(self, key: SaperlyKey) -> str | None:
+        """The first of those that claim the same Secret, when it is another. It owns the Secret, or will."""
+        bodies = self._cache.claimants(key.namespace, key.secret_name)
+        alive = [body for body in bodies if not body["metadata"].get("deletionTimestamp")]
+        first = min(alive, key=_seniority, default=None)
+        return None if first is None or first["metadata"]["name"] == key.name else str(first["metadata"]["name"])
+
+    def _provider_state(self, key: SaperlyKey) -> ProviderState:
+        provider = self._cache.provider(provider_key_of(key.spec.provider_ref, key.namespace))
+        if provider is None or provider.metadata.deletion_timestamp is not None:
+            return ProviderAbsent()
+        return ProviderPresent(
+            ref=str(key.spec.provider_ref),
+            spec=provider.spec,
+            generation=provider.metadata.generation,
+            admits=provider.allows(key.namespace, self._cache.namespace(key.namespace).labels),
+        )
+
+    def _service_key_states(self, key: SaperlyKey) -> dict[ServiceKeyName, ServiceKeyState]:
+        status = key.status
+        refs = {(ref.provider, ref.service_key) for ref in (status.current, status.intent, *status.retiring) if ref}
+        provider = self._cache.provider(provider_key_of(key.spec.provider_ref, key.namespace))
+        if provider is not None:
+            refs |= {(str(key.spec.provider_ref), entry.name) for entry in provider.spec.service_keys}
+        states = {ref: self._service_keys.state(entry_key(ref, key.namespace)) for ref in refs}
+        return {ref: state for ref, state in states.items() if state is not None}
+
+
+def provider_key_of(ref: ProviderRef, namespace: str) -> ProviderKey:
+    """The provider that ``ref`` means to an object in ``namespace``."""
+    return (ref.kind.value, namespace if ref.kind is ProviderKind.NAMESPACED else "", ref.name)
+
+
+def entry_key(name: ServiceKeyName, namespace: str) -> tuple[ProviderKey, str]:
+    """The registry's key for a provider as written in status, and one of its entries."""
+    provider, entry = name
+    return (provider_key_of(ProviderRef.parse(provider), namespace), entry)
+
+
+def kept_target(key: SaperlyKey) -> Target:
+    """Where the plaintext is by status; where it is to be before there is any."""
+    kept = key.status.secret
+    return Target(key.secret_name, key.spec.secret.key) if kept is None else Target(kept.name, kept.key)
+
+
+def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation: str) -> SecretState:
+    """What a Secret is to this object."""
+    digest = view.digests.get(target.entry)
+    mark = None if digest is None else fingerprint(key.metadata.uid, digest)
+    record = owned_record(view, key, installation)
+    kept = key.status.secret
+    # Its record was stripped, but its data still fits what only we could have written: it is ours, and repaired.
+    proven = kept is not None and kept.name == view.name and mark is not None and mark == kept.fingerprint
+    if record is None and not proven:
+        return SecretForeign(view.record.owner if view.record is not None else None)
+    return SecretOwned(
+        record=record,
+        fingerprint=mark,
+        metadata_in_sync=record is not None and metadata_in_sync(view, key),
+        immutable=view.immutable,
+    )
+
+
+def owned_record(view: SecretView, key: SaperlyKey, installation: str) -> SecretRecord | None:
+    """The Secret's record, when it names this very object and this installation."""
+    record = view.record
+    if record is None or record.owner != str(Owner(key.namespace, key.name)) or record.installation != installation:
+        return None
+    return record
+
+
+def wanted_labels(key: SaperlyKey) -> dict[str, str]:
+    """The labels that the Secret is to carry: what the spec says, and ours."""
+    return {**key.spec.secret.labels, annotations.MANAGED_BY_LABEL: annotations.MANAGED_BY}
+
+
+def metadata_in_sync(view: SecretView, key: SaperlyKey) -> bool:
+    """Whether the labels and annotations asked for are all there. Others are nobody's business here."""
+    labels = wanted_labels(key).items() <= view.labels.items()
+    return labels and key.spec.secret.annotations.items() <= view.annotations.items()
+
+
+def _seniority(body: Object) -> tuple[bool, str, str]:
+    """Who was delivered to comes first, then the elder; creation times tie within a second, names never do."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    delivered = ((status.get("secret") or {}).get("name")) == claimed_secret(body)
+    return (not delivered, str(metadata.get("creationTimestamp") or ""), str(metadata["name"]))

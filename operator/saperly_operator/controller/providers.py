@@ -1,0 +1,220 @@
+"""Providers: reading their service keys, and saying whether they work.
+
+A provider's Secret is read live, from the operator's own namespace for the cluster-wide kind and from the provider's
+for the other, never from anywhere else. Its key goes into ``ServiceKeys``; of it only the prefix is ever shown.
+"""
+
+import logging
+from collections.abc import Callable
+
+from saperly_operator.budget.gate import Limits
+from saperly_operator.budget.operation import Operation
+from saperly_operator.clock import Clock
+from saperly_operator.controller.cache import Cache, NamespaceView, ProviderKey, provider_key
+from saperly_operator.controller.service_keys import ServiceKeys, breaker_text
+from saperly_operator.kube.api import (
+    CLUSTER_PROVIDERS,
+    NAMESPACES,
+    PROVIDERS,
+    SECRETS,
+    STATUS,
+    Kube,
+    Object,
+    Resource,
+)
+from saperly_operator.kube.errors import KubeError, NotFound
+from saperly_operator.kube.secrets import entry as secret_entry
+from saperly_operator.resources import reasons
+from saperly_operator.resources.base import Condition, ConditionStatus
+from saperly_operator.resources.provider import (
+    ClusterSaperlyProvider,
+    Provider,
+    ProviderStatus,
+    SaperlyProvider,
+    ServiceKeyEntry,
+    ServiceKeyStatus,
+)
+from saperly_operator.resources.saperly_key import ProviderKind
+from saperly_operator.saperly.concealed import Credential, MalformedCredentialError
+
+logger = logging.getLogger(__name__)
+
+
+class Providers:
+    """Keeps ``ServiceKeys`` in line with the providers. ``changed`` is called when objects of one should look again."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        cache: Cache,
+        service_keys: ServiceKeys,
+        clock: Clock,
+        *,
+        namespace: str,
+        changed: Callable[[ProviderKey], None],
+    ) -> None:
+        self._kube = kube
+        self._cache = cache
+        self._service_keys = service_keys
+        self._clock = clock
+        self._namespace = namespace
+        self._changed = changed
+
+    async def ensure(self, key: ProviderKey, namespace: str) -> None:
+        """Make sure that a decision about an object in ``namespace`` knows its provider, if there is one.
+
+        Costs requests only for what no watch has shown yet: an object may be seen before its provider is.
+        """
+        if self._cache.namespace(namespace) == NamespaceView():
+            await self._learn_namespace(namespace)
+        if self._cache.provider(key) is None:
+            await self._learn_provider(key)
+        provider = self._cache.provider(key)
+        if provider is not None and any(
+            self._service_keys.state((key, entry.name)) is None for entry in provider.spec.service_keys
+        ):
+            await self.refresh(key)
+
+    async def _learn_namespace(self, name: str) -> None:
+        try:
+            body = await self._kube.get(NAMESPACES, None, name)
+        except NotFound:
+            return
+        self._cache.put_namespace(name, NamespaceView(body["metadata"].get("labels") or {}))
+
+    async def _learn_provider(self, key: ProviderKey) -> None:
+        kind, namespace, name = key
+        try:
+            body = await self._kube.get(resource_of(kind), namespace or None, name)
+        except NotFound:
+            return
+        self._cache.put_provider(read_provider(kind, body))
+
+    def generation(self, key: ProviderKey) -> int | None:
+        """The generation of a provider as it is known; None when there is none of that name."""
+        provider = self._cache.provider(key)
+        return None if provider is None else provider.metadata.generation
+
+    async def refresh(self, key: ProviderKey) -> None:
+        """Read the provider's service keys, and bring its status in line.
+
+        Raises KubeError. The last good key of a provider that is gone is kept: see ``ServiceKeys``.
+        """
+        provider = self._cache.provider(key)
+        if provider is None:
+            return
+        replaced = [await self._refresh_entry(key, provider, entry) for entry in provider.spec.service_keys]
+        await self._store_status(key, provider)
+        if any(replaced):
+            self._changed(key)
+
+    async def _refresh_entry(self, key: ProviderKey, provider: Provider, entry: ServiceKeyEntry) -> bool:
+        had_problem = self._service_keys.problem((key, entry.name))
+        problem, credential = await self._read(provider, entry)
+        if credential is None:
+            assert problem is not None
+            self._service_keys.refuse((key, entry.name), *problem)
+            return had_problem is None
+        limits = provider.spec.limits
+        accepted = self._service_keys.accept(
+            (key, entry.name),
+            credential,
+            Limits(limits.mints_per_hour, limits.rotates_per_hour, limits.lists_per_hour),
+        )
+        return accepted or had_problem is not None
+
+    async def _read(
+        self, provider: Provider, entry: ServiceKeyEntry
+    ) -> tuple[tuple[str, str] | None, Credential | None]:
+        namespace = provider.metadata.namespace or self._namespace
+        ref = entry.secret_ref
+        try:
+            raw = secret_entry(await self._kube.get(SECRETS, namespace, ref.name), ref.key)
+        except NotFound:
+            raw = None
+        if raw is None:
+            message = f"There is no Secret {ref.name} with the key {ref.key} in the namespace {namespace}: create it."
+            return (reasons.SERVICE_KEY_SECRET_NOT_FOUND, message), None
+        try:
+            credential = Credential.parse(raw)
+        except MalformedCredentialError as error:
+            message = f"The key {ref.key} of the Secret {namespace}/{ref.name} is no service key: {error}."
+            return (reasons.SERVICE_KEY_MALFORMED, message), None
+        if credential.environment.value != provider.spec.environment.value:
+            message = (
+                f"The service key in the Secret {namespace}/{ref.name} is one of the {credential.environment} "
+                f"environment, but spec.environment is {provider.spec.environment}."
+            )
+            return (reasons.ENVIRONMENT_MISMATCH, message), None
+        return None, credential
+
+    async def _store_status(self, key: ProviderKey, provider: Provider) -> None:
+        status = self._status(key, provider)
+        if status == provider.status:
+            return
+        patch = {
+            "metadata": {"uid": provider.metadata.uid, "resourceVersion": provider.metadata.resource_version},
+            "status": status.to_merge_patch(),
+        }
+        kind, namespace, name = key
+        try:
+            body = await self._kube.patch(resource_of(kind), namespace or None, name, patch, options=STATUS)
+        except KubeError as error:
+            # Only a courtesy, and tried again at the next refresh: minting must not depend on it.
+            logger.warning("a provider's status could not be written", extra={"provider": name, "error": str(error)})
+            return
+        self._cache.put_provider(read_provider(kind, body))
+
+    def _status(self, key: ProviderKey, provider: Provider) -> ProviderStatus:
+        reason, message = self._verdict(key, provider)
+        ready = reason == reasons.AVAILABLE
+        wanted = [(reasons.READY, ready)] + ([] if ready else [(reasons.STALLED, True)])
+        before = {condition.type: condition for condition in provider.status.conditions}
+        conditions = []
+        for kind, holds in wanted:
+            state = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
+            known = before.get(kind)
+            since = known.last_transition_time if known is not None and known.status == state else self._clock.now()
+            conditions.append(
+                Condition(
+                    type=kind,
+                    status=state,
+                    observed_generation=provider.metadata.generation,
+                    last_transition_time=since,
+                    reason=reason,
+                    message=message,
+                )
+            )
+        handles = {entry.name: self._service_keys.handle((key, entry.name)) for entry in provider.spec.service_keys}
+        return ProviderStatus(
+            observed_generation=provider.metadata.generation,
+            conditions=tuple(conditions),
+            service_keys=tuple(
+                ServiceKeyStatus(name=name, prefix=handle.prefix) for name, handle in handles.items() if handle
+            ),
+        )
+
+    def _verdict(self, key: ProviderKey, provider: Provider) -> tuple[str, str]:
+        for entry in provider.spec.service_keys:
+            problem = self._service_keys.problem((key, entry.name))
+            if problem is not None:
+                return problem.reason, problem.message
+            handle = self._service_keys.handle((key, entry.name))
+            codes = handle.gate.codes_against(Operation.MINT) if handle is not None else frozenset()
+            if codes:
+                return breaker_text(min(codes))
+        return reasons.AVAILABLE, "Keys can be minted."
+
+
+def resource_of(kind: str) -> Resource:
+    """The API resource of a provider's kind."""
+    return CLUSTER_PROVIDERS if kind == ProviderKind.CLUSTER else PROVIDERS
+
+
+def read_provider(kind: str, body: Object) -> Provider:
+    """A provider from its body. Raises InvalidResourceError."""
+    model = ClusterSaperlyProvider if kind == ProviderKind.CLUSTER else SaperlyProvider
+    return model.from_api(body)
+
+
+__all__ = ["Providers", "provider_key", "read_provider", "resource_of"]

@@ -1,0 +1,86 @@
+"""What this process alone remembers of each object: plaintexts on their way, proofs, reservations, and retries.
+
+Lost with the process, always safely: the plaintext's loss is the tested path of ``checks_intent``, and all the rest
+is only thrift. Keyed by uid, so that a recreated object never inherits anything.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from saperly_operator.budget.gate import Granted
+from saperly_operator.lifecycle.backoff import exponential
+from saperly_operator.lifecycle.observed import (
+    HeldKey,
+    Memory,
+    PreflightPassed,
+    PreflightRefused,
+    RedactedKey,
+    ServiceKeyName,
+    SweepView,
+)
+from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.saperly.concealed import Plaintext
+
+
+@dataclass(slots=True)
+class Scratch:
+    """One object's scratchpad."""
+
+    held: HeldKey | None = None
+    plaintext: Plaintext | None = None
+    redacted: RedactedKey | None = None
+    preflight: PreflightPassed | PreflightRefused | None = None
+    turn: Granted | None = None
+    sweeps: dict[ServiceKeyName, SweepView] = field(default_factory=dict)
+    not_before: dict[str, datetime] = field(default_factory=dict)
+    _failures: dict[str, int] = field(default_factory=dict)
+
+    def memory(self) -> Memory:
+        """The part that decisions may rest on; the plaintext itself is not in it."""
+        return Memory(self.held, self.redacted, self.preflight, dict(self.sweeps), dict(self.not_before))
+
+    def hold(self, held: HeldKey, plaintext: Plaintext) -> None:
+        """A minted key's plaintext, until the Secret has it."""
+        self.held, self.plaintext, self.redacted = held, plaintext, None
+
+    def close_intent(self) -> None:
+        """The intent is over, one way or another: nothing of it is kept, the plaintext least of all."""
+        self.held = self.plaintext = self.redacted = self.preflight = None
+        for work in ("write", "mint"):
+            self.succeeded(work)
+
+    def failed(self, work: str, now: datetime, timings: Timings, at_least: float | None = None) -> datetime:
+        """Put ``work`` off, longer with each failure in a row; returns until when."""
+        count = self._failures.get(work, 0) + 1
+        self._failures[work] = count
+        wait = exponential(count, timings.retry_first, timings.retry_limit)
+        self.not_before[work] = now + max(wait, timedelta(seconds=at_least or 0.0))
+        return self.not_before[work]
+
+    def put_off(self, work: str, until: datetime) -> None:
+        """Leave ``work`` alone before ``until``, without counting a failure."""
+        self.not_before[work] = until
+
+    def succeeded(self, work: str) -> None:
+        """Forget earlier failures of ``work``."""
+        self._failures.pop(work, None)
+        self.not_before.pop(work, None)
+
+
+class Scratchpads:
+    """The scratchpads of all objects."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[str, Scratch] = {}
+
+    def of(self, uid: str) -> Scratch:
+        """The scratchpad of the object with that uid; a new one for a new object."""
+        return self._by_uid.setdefault(uid, Scratch())
+
+    def drop(self, uid: str) -> None:
+        """The object is gone."""
+        self._by_uid.pop(uid, None)
+
+    def holding(self) -> int:
+        """How many plaintexts are on their way to a Secret."""
+        return sum(pad.plaintext is not None for pad in self._by_uid.values())

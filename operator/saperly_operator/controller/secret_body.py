@@ -1,0 +1,76 @@
+"""The bodies of Secret writes. Pure; the only code that puts a plaintext into an object, right before it is sent."""
+
+from collections.abc import Mapping
+
+from saperly_operator.controller.observe import kept_target, wanted_labels
+from saperly_operator.kube.api import Object
+from saperly_operator.kube.secrets import SecretView, encoded
+from saperly_operator.lifecycle.naming import Owner
+from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources.saperly_key_status import KeyRef
+from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, SecretRecord
+from saperly_operator.saperly.concealed import Plaintext
+
+_STAND_IN = b"x" * 64
+"""As long as a key or longer, so that a dry run meets the same quotas and size limits."""
+
+
+def record_of(key: SaperlyKey, ref: KeyRef, installation: str, handled_request: str | None) -> SecretRecord:
+    """What the Secret is to say of the key that it holds."""
+    return SecretRecord(
+        key_id=ref.id,
+        key_prefix=ref.prefix,
+        serial=ref.serial,
+        installation=installation,
+        owner=str(Owner(key.namespace, key.name)),
+        minted_at=ref.minted_at,
+        handled_request=handled_request,
+    )
+
+
+def create_body(key: SaperlyKey, record: Mapping[str, str], data: Mapping[str, str]) -> Object:
+    """A new Secret. No ownerReference: what happens to it on deletion is ours to order."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": key.secret_name,
+            "namespace": key.namespace,
+            "labels": wanted_labels(key),
+            "annotations": {**key.spec.secret.annotations, **record},
+        },
+        "type": key.spec.secret.type.value,
+        "data": dict(data),
+    }
+
+
+def update_patch(key: SaperlyKey, view: SecretView, *, record: Mapping[str, str], data: Mapping[str, str]) -> Object:
+    """A merge patch of exactly the Secret in ``view``, in exactly that state, else it conflicts.
+
+    An entry that the spec no longer names is taken out, when the plaintext under it is the one status knows.
+    """
+    kept = kept_target(key)
+    stale: dict[str, None] = {}
+    if data and kept.secret == view.name and kept.entry not in data and kept.entry in view.digests:
+        stale[kept.entry] = None
+    return {
+        "metadata": {
+            "uid": view.uid,
+            "resourceVersion": view.version,
+            "labels": wanted_labels(key),
+            "annotations": {**key.spec.secret.annotations, **record},
+        },
+        "data": {**data, **stale},
+    }
+
+
+def dry_run_body(key: SaperlyKey) -> Object:
+    """A Secret of the size and shape of the real one, to be tried and thrown away."""
+    record = dict.fromkeys(RECORD_ANNOTATIONS, "x" * 36)
+    return create_body(key, record, plaintext_data(key, _STAND_IN))
+
+
+def plaintext_data(key: SaperlyKey, plaintext: bytes | Plaintext) -> dict[str, str]:
+    """The Secret's data: one entry."""
+    raw = plaintext.reveal().encode() if isinstance(plaintext, Plaintext) else plaintext
+    return {key.spec.secret.key: encoded(raw)}

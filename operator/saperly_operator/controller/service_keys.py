@@ -1,0 +1,142 @@
+"""The service keys at hand: for each entry of each provider the client that speaks with it and the gate before it.
+
+One gate per *material*: two providers that hold the same service key share its limits, as they do at the vendor. The
+last good service key of an entry is kept after its Secret, its provider or its namespace is gone, so that the keys it
+minted can still be revoked, in whatever order things are deleted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from saperly_operator.budget.gate import Gate, Limits, Wait, WaitReason
+from saperly_operator.budget.operation import Operation
+from saperly_operator.clock import Clock
+from saperly_operator.controller.cache import ProviderKey
+from saperly_operator.lifecycle.observed import GateClosed, ServiceKeyState, ServiceKeyUnusable, ServiceKeyUsable
+from saperly_operator.resources import reasons
+from saperly_operator.saperly.api import VendorApi
+from saperly_operator.saperly.concealed import Credential
+
+EntryKey = tuple[ProviderKey, str]
+
+_BREAKER_TEXTS = {
+    "invalid_api_key": (
+        reasons.SERVICE_KEY_REJECTED,
+        "Saperly rejects the service key: it is wrong, or was revoked. Put a valid one into the provider's Secret.",
+    ),
+    "unauthorized": (
+        reasons.SERVICE_KEY_REJECTED,
+        "Saperly rejects the service key: it is wrong, or was revoked. Put a valid one into the provider's Secret.",
+    ),
+    "insufficient_credits": (
+        reasons.INSUFFICIENT_CREDITS,
+        "The Saperly account has no credits left: top it up in the Saperly portal.",
+    ),
+    "payment_method_required": (
+        reasons.PAYMENT_METHOD_REQUIRED,
+        "The Saperly account has no payment method: add one in the Saperly portal.",
+    ),
+    "m3_fraud_block": (
+        reasons.ACCOUNT_BLOCKED,
+        "Saperly's abuse protection blocks the account: contact Saperly's support. It is tried again rarely.",
+    ),
+    "forbidden": (
+        reasons.SERVICE_KEY_FORBIDDEN,
+        "Saperly forbids the request to this account: check its state and rights in the Saperly portal.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A service key in use."""
+
+    api: VendorApi
+    gate: Gate
+    prefix: str
+    material: str
+
+
+class ServiceKeys:
+    """All entries of all providers. ``connect`` makes the client for a credential."""
+
+    def __init__(
+        self, clock: Clock, connect: Callable[[Credential], VendorApi], make_gate: Callable[[], Gate]
+    ) -> None:
+        self._clock = clock
+        self._connect = connect
+        self._make_gate = make_gate
+        self._handles: dict[EntryKey, Handle] = {}
+        self._problems: dict[EntryKey, ServiceKeyUnusable] = {}
+        self._by_material: dict[str, Handle] = {}
+
+    def accept(self, entry: EntryKey, credential: Credential, limits: Limits) -> bool:
+        """``credential`` is what the entry's Secret holds now; True when it is another than before."""
+        self._problems.pop(entry, None)
+        material = credential.material_hash
+        before = self._handles.get(entry)
+        handle = self._by_material.get(material)
+        if handle is None:
+            gate = self._make_gate()
+            handle = Handle(self._connect(credential), gate, credential.prefix, material)
+            self._by_material[material] = handle
+        handle.gate.relimit(limits)
+        self._handles[entry] = handle
+        return before is None or before.material != material
+
+    def refuse(self, entry: EntryKey, reason: str, message: str) -> None:
+        """The entry's Secret holds no usable service key: nothing new is begun with it."""
+        self._problems[entry] = ServiceKeyUnusable(reason, message)
+
+    def handle(self, entry: EntryKey) -> Handle | None:
+        """The last good service key of an entry."""
+        return self._handles.get(entry)
+
+    def problem(self, entry: EntryKey) -> ServiceKeyUnusable | None:
+        return self._problems.get(entry)
+
+    def entries(self) -> dict[EntryKey, Handle]:
+        return dict(self._handles)
+
+    def state(self, entry: EntryKey) -> ServiceKeyState | None:
+        """What a decision may know of the entry; None when it was never heard of.
+
+        Where the Secret is gone or broken the last good key still manages what it minted, but it mints nothing more.
+        """
+        handle, problem = self._handles.get(entry), self._problems.get(entry)
+        if handle is None:
+            return problem
+        manage = self._closed(handle, Operation.REVOKE)
+        mint = self._closed(handle, Operation.MINT)
+        if problem is not None:
+            never = GateClosed(self._clock.now() + timedelta(minutes=1), problem.reason, problem.message, True)
+            mint = never
+        return ServiceKeyUsable(handle.prefix, handle.material, mint=mint, manage=manage)
+
+    def _closed(self, handle: Handle, operation: Operation) -> GateClosed | None:
+        now = self._clock.monotonic()
+        wait = handle.gate.peek(operation, now)
+        if wait is None:
+            return None
+        until = self._clock.now() + timedelta(seconds=min(wait.until - now, 86400.0))
+        return gate_closed(wait, until)
+
+
+def breaker_text(code: str) -> tuple[str, str]:
+    """Reason and message for a vendor's code that shuts the service key, or an operation of it, for everybody."""
+    unlisted = (reasons.SERVICE_KEY_FORBIDDEN, "Saperly turns this service key down: see the Saperly portal.")
+    return _BREAKER_TEXTS.get(code, unlisted)
+
+
+def gate_closed(wait: Wait, until: datetime) -> GateClosed:
+    """A wait of the gate, in words for people."""
+    match wait.reason:
+        case WaitReason.BLOCKED:
+            reason, message = breaker_text(min(wait.codes, default=""))
+            return GateClosed(until, reason, message, needs_person=True)
+        case WaitReason.THROTTLED:
+            return GateClosed(until, reasons.WAITING_FOR_BUDGET, "Saperly asks to wait (429). It goes on by itself.")
+        case WaitReason.BUDGET:
+            message = "Saperly's hourly limit for this service key is used up. It goes on by itself."
+            return GateClosed(until, reasons.WAITING_FOR_BUDGET, message)

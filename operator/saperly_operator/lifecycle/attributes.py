@@ -1,0 +1,81 @@
+"""What a key is to look like at the vendor, and how to bring one there.
+
+An attribute that the spec leaves unset is not managed: what a person set in the portal stays. One that we set and
+that was then taken out of the spec is cleared; ``managedAttributes`` of the key remembers which those are. Pure.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from saperly_operator.lifecycle.naming import Owner, Tag, canonical_json, vendor_name
+from saperly_operator.resources.provider import Policy, ProviderSpec
+from saperly_operator.resources.saperly_key import SaperlyKey, SaperlyKeySpec
+from saperly_operator.resources.saperly_key_status import KeyAttribute, KeyRef
+from saperly_operator.saperly.models import Permissions, UpdateRequest
+
+_HASH_VERSION = "1"
+
+_FIELDS = {
+    KeyAttribute.AGENT_LABEL: "agent_label",
+    KeyAttribute.LINE_ID: "line_id",
+    KeyAttribute.MONTHLY_CAP_CENTS: "monthly_cap_cents",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """The attributes of one key, under the vendor's field names; only what is managed."""
+
+    values: tuple[tuple[str, str | int], ...]
+    managed: tuple[KeyAttribute, ...]
+
+    @property
+    def hash(self) -> str:
+        """Stands for the values in status. The version in front makes a later change of the recipe recognisable."""
+        digest = hashlib.sha256(canonical_json(dict(self.values)).encode()).hexdigest()[:24]
+        return f"{_HASH_VERSION}:{digest}"
+
+    def mint_body(self, environment: str) -> str:
+        """The body of a mint, as one canonical string: it is stored, and sent byte for byte."""
+        return canonical_json({**dict(self.values), "environment": environment})
+
+    def update_from(self, managed_before: tuple[KeyAttribute, ...]) -> UpdateRequest:
+        """The PATCH that brings a key here; what was managed before and is no more is cleared."""
+        cleared = {_FIELDS[attribute]: None for attribute in managed_before if attribute not in self.managed}
+        return UpdateRequest.model_validate({**dict(self.values), **cleared})
+
+
+def wanted_attributes(key: SaperlyKey, provider: ProviderSpec, installation: str, serial: int) -> Attributes:
+    """What the key minted under ``serial`` is to look like."""
+    spec, owner = key.spec, Owner(key.namespace, key.name)
+    optional = {
+        KeyAttribute.AGENT_LABEL: spec.agent_label,
+        KeyAttribute.LINE_ID: spec.line_id,
+        KeyAttribute.MONTHLY_CAP_CENTS: spec.monthly_cap_cents or provider.policy.max_monthly_cap_cents,
+    }
+    chosen = {attribute: value for attribute, value in optional.items() if value is not None}
+    values: dict[str, str | int] = {
+        "name": vendor_name(spec.display_name or str(owner), Tag.of(installation, owner, serial)),
+        # Always sent: the vendor's own default is full.
+        "permissions": Permissions(spec.permissions).value,
+        **{_FIELDS[attribute]: value for attribute, value in chosen.items()},
+    }
+    return Attributes(values=tuple(sorted(values.items())), managed=tuple(chosen))
+
+
+def needs_update(ref: KeyRef, wanted: Attributes) -> bool:
+    """Whether what was last sent for the key is not what is wanted now."""
+    return ref.attributes_hash != wanted.hash or set(ref.managed_attributes) != set(wanted.managed)
+
+
+def policy_violation(spec: SaperlyKeySpec, policy: Policy) -> str | None:
+    """What of the spec the provider's policy forbids, as a sentence that says what to change; None when nothing."""
+    if policy.permissions and spec.permissions not in policy.permissions:
+        allowed = ", ".join(policy.permissions)
+        return f"spec.permissions is {spec.permissions}, but the provider allows only: {allowed}."
+    limit = policy.max_monthly_cap_cents
+    if limit is not None and spec.monthly_cap_cents is not None and spec.monthly_cap_cents > limit:
+        return f"spec.monthlyCapCents is {spec.monthly_cap_cents}, but the provider allows at most {limit}."
+    if policy.require_line and spec.line_id is None:
+        return "spec.lineId is missing, but the provider requires one."
+    return None

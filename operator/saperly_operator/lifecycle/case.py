@@ -1,0 +1,71 @@
+"""One question to ``decide``, and small answers that several checks share."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from saperly_operator.lifecycle.observed import Observed, ServiceKeyUnusable, ServiceKeyUsable, SweepView
+from saperly_operator.lifecycle.steps import Decision, Stall, WaitUntil
+from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What was observed, the present, and the waits that apply."""
+
+    observed: Observed
+    now: datetime
+    timings: Timings
+
+    @property
+    def key(self) -> SaperlyKey:
+        return self.observed.key
+
+    @property
+    def status(self) -> SaperlyKeyStatus:
+        return self.observed.key.status
+
+    def not_before(self, work: str) -> datetime | None:
+        """Until when this kind of work is put off in this process, or None when it may go on now."""
+        until = self.observed.memory.not_before.get(work)
+        return until if until is not None and until > self.now else None
+
+    def swept(self, provider: str, service_key: str, begun_after: datetime) -> SweepView | None:
+        """The last list of that service key, if it was begun late enough."""
+        sweep = self.observed.memory.sweeps.get((provider, service_key))
+        return sweep if sweep is not None and sweep.begun_at >= begun_after else None
+
+    def stall(self, reason: str, message: str) -> Decision:
+        """A person has to act; look again after the usual while, since the cause may go unseen."""
+        return Decision(Stall(self.now + self.timings.recheck), reason, message)
+
+    def manage_access(self, provider: str, service_key: str, purpose: str) -> Decision | None:
+        """Why the keys of a service key cannot be read, changed or revoked now; None when they can."""
+        match self.observed.service_key(provider, service_key):
+            case ServiceKeyUnusable(reason, message):
+                return self.stall(reason, f"{purpose}: {message}")
+            case ServiceKeyUsable(manage=closed) if closed is not None and closed.until > self.now:
+                return Decision(WaitUntil(closed.until), closed.reason, f"{purpose}: {closed.message}")
+            case _:
+                return None
+
+
+Check = Callable[[Case], Decision | None]
+"""Named by what is wrong (or due). None: it does not apply, ask the next."""
+
+
+def first_of(checks: Iterable[Check], case: Case) -> Decision | None:
+    """The decision of the first check that has one."""
+    for check in checks:
+        decision = check(case)
+        if decision is not None:
+            return decision
+    return None
+
+
+def recent_intents(case: Case) -> tuple[datetime, ...]:
+    """When the mints of the last hour (or what is set in its place) were begun, oldest first."""
+    oldest = case.now - case.timings.mint_limit_window
+    return tuple(sorted(moment for moment in case.status.recent_intents if moment > oldest))

@@ -1,0 +1,157 @@
+"""The object is being deleted: what has to happen before it may go (design, section 4, "Deletion").
+
+Nothing here ever POSTs. With ``Revoke`` every key dies, then the Secret; with ``Orphan`` the current key is released
+by name and lives on in its Secret, while old keys still end when they were to. A force-delete makes no call at all.
+"""
+
+from saperly_operator.lifecycle.case import Case, first_of
+from saperly_operator.lifecycle.checks_intent import begun_after, swept_keys
+from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
+from saperly_operator.lifecycle.observed import SecretOwned
+from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
+from saperly_operator.lifecycle.steps import (
+    AbandonIntent,
+    AwaitSweep,
+    Decision,
+    DeleteSecret,
+    Done,
+    ReadLive,
+    Record,
+    ReleaseKey,
+    ReleaseSecret,
+    RemoveFinalizer,
+    Retire,
+    RevokeCurrent,
+    WaitUntil,
+)
+from saperly_operator.resources import reasons
+from saperly_operator.resources.saperly_key import DeletionPolicy
+from saperly_operator.resources.saperly_key_status import RetiringKey
+
+
+def being_deleted(case: Case) -> Decision | None:
+    """The whole of deletion: once it has begun, nothing else is decided."""
+    return first_of(_CHECKS, case) if case.key.is_being_deleted else None
+
+
+def _finalizer_gone(case: Case) -> Decision | None:
+    return None if case.key.has_finalizer else Decision(Done(), reasons.REVOKING, "Nothing of ours is left.")
+
+
+def _force_delete_requested(case: Case) -> Decision | None:
+    if not case.key.is_force_deleted:
+        return None
+    left = tuple(sorted(referenced_ids(case.status)))
+    message = f"Let go without any call to Saperly; {len(left)} keys are left to the sweep."
+    return Decision(RemoveFinalizer(forced=left), reasons.FORCE_DELETED, message)
+
+
+def _minted_key_in_hand(case: Case) -> Decision | None:
+    """A 201 came and its plaintext never reached the Secret: its id is known, no sweep is needed to find it."""
+    held, intent = case.observed.memory.held, case.status.intent
+    if held is None or intent is None or held.serial != intent.serial:
+        return None
+    if held.written is not None:
+        # The Secret has it: record that first, so that ``Orphan`` leaves a key that lives.
+        return Decision(Record(minted_ref(held.key, intent), held.written), reasons.REVOKING, "Recording a new key.")
+    entry = retiring(minted_ref(held.key, intent), reasons.PLAINTEXT_LOST, case.now)
+    return Decision(
+        AbandonIntent((entry,), reasons.PLAINTEXT_LOST, case.now), reasons.REVOKING, "Revoking a new key."
+    )
+
+
+def _intent_unsettled(case: Case) -> Decision | None:
+    """Its request may still be on its way: a sweep begun now could miss its key."""
+    if case.status.intent is None:
+        return None
+    settled = begun_after(case)
+    deleted_at = case.key.metadata.deletion_timestamp
+    if deleted_at is not None:
+        settled = max(settled, deleted_at + case.timings.delivery_settle)
+    intent = case.status.intent
+    if case.swept(intent.provider, intent.service_key, settled) is not None:
+        return None
+    message = "Waiting for a request to Saperly to settle, to revoke what it may have minted."
+    if case.now < settled:
+        return Decision(WaitUntil(settled), reasons.REVOKING, message)
+    access = case.manage_access(intent.provider, intent.service_key, "The keys at Saperly cannot be listed")
+    step = AwaitSweep(intent.provider, intent.service_key, settled, case.now + case.timings.recheck)
+    return access or Decision(step, reasons.REVOKING, message)
+
+
+def _intent_swept(case: Case) -> Decision | None:
+    if case.status.intent is None:
+        return None
+    lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
+    message = f"{len(lost)} keys of an unfinished mint are revoked."
+    return Decision(AbandonIntent(lost, reasons.OUTCOME_UNKNOWN, case.now), reasons.REVOKING, message)
+
+
+def _old_key_alive(case: Case) -> Decision | None:
+    for entry in case.status.retiring:
+        if _may_live_on(entry, case):
+            message = f"Waiting for the end of the overlap of the old key {entry.prefix}…"
+            return Decision(WaitUntil(entry.revoke_after), reasons.REVOKING, message)
+        blocked = _put_off(case, entry.provider, entry.service_key, retire_work(entry))
+        return blocked or Decision(Retire(entry), reasons.REVOKING, f"Revoking the key {entry.prefix}…")
+    return None
+
+
+def _may_live_on(entry: RetiringKey, case: Case) -> bool:
+    """With ``Orphan`` nobody asked for an outage: an old key that may be in use keeps its overlap."""
+    orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
+    return orphaned and entry.reason not in UNUSED_REASONS and entry.revoke_after > case.now
+
+
+def _current_key_alive(case: Case) -> Decision | None:
+    current = case.status.current
+    if current is None:
+        return None
+    blocked = _put_off(case, current.provider, current.service_key, retire_work(current))
+    if blocked is not None:
+        return blocked
+    if case.key.spec.deletion_policy is DeletionPolicy.ORPHAN:
+        return Decision(ReleaseKey(current), reasons.RELEASING, f"Releasing the key {current.prefix}…")
+    return Decision(RevokeCurrent(current), reasons.REVOKING, f"Revoking the key {current.prefix}…")
+
+
+def _put_off(case: Case, provider: str, service_key: str, work: str) -> Decision | None:
+    purpose = "The key cannot be revoked, and the object stays until it is (or has the annotation force-delete)"
+    access = case.manage_access(provider, service_key, purpose)
+    if access is not None:
+        return access
+    until = case.not_before(work)
+    if until is None:
+        return None
+    return Decision(WaitUntil(until), reasons.REVOCATION_FAILED, f"{purpose}; it is tried again by itself.")
+
+
+def _secret_left(case: Case) -> Decision | None:
+    # Live, since a Secret whose label was stripped is not in the cache; deletion happens once, so the read is cheap.
+    if not case.observed.is_live:
+        return Decision(ReadLive(), reasons.REVOKING, "Looking for the Secret.")
+    if not isinstance(case.observed.secret, SecretOwned):
+        return None
+    if case.key.spec.deletion_policy is DeletionPolicy.ORPHAN:
+        if case.observed.secret.record is None:
+            return None
+        return Decision(ReleaseSecret(), reasons.RELEASING, "The Secret stays, and is no longer the operator's.")
+    return Decision(DeleteSecret(), reasons.REVOKING, "Deleting the Secret.")
+
+
+def _nothing_left(case: Case) -> Decision | None:
+    del case
+    return Decision(RemoveFinalizer(), reasons.REVOKING, "Everything is revoked or released.")
+
+
+_CHECKS = (
+    _finalizer_gone,
+    _force_delete_requested,
+    _minted_key_in_hand,
+    _intent_unsettled,
+    _intent_swept,
+    _old_key_alive,
+    _current_key_alive,
+    _secret_left,
+    _nothing_left,
+)

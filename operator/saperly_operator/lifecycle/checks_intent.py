@@ -1,0 +1,260 @@
+"""An intent is stored: a request may have been sent, and must be brought to an end (design, section 4, steps 3–5).
+
+The histories that this order closes:
+
+* *Crash before the POST.* The next process takes the intent over, replays it, and gets the plaintext.
+* *Crash between the 201 and the Secret.* The replay is redacted. The Secret is fenced and read again: if it holds the
+  id, the other process came through and only the record is missing; else that key is lost, is retired, and one more
+  is minted.
+* *Crash between the Secret and the record.* The same replay, and the Secret holds the id.
+* *No answer at all.* The same request again, backing off; then a sweep, begun after anything still on its way must
+  have landed, says which keys carry this serial; they are retired and the serial moves on.
+
+A record in a Secret is never trusted by itself: whoever may edit the Secret could name somebody else's key there.
+It counts once the vendor's own row says that this object's intent minted that id.
+"""
+
+from datetime import datetime, timedelta
+
+from saperly_operator.lifecycle.backoff import exponential
+from saperly_operator.lifecycle.case import Case, first_of, recent_intents
+from saperly_operator.lifecycle.observed import SecretOwned, ServiceKeyUnusable, ServiceKeyUsable
+from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
+from saperly_operator.lifecycle.steps import (
+    AbandonIntent,
+    AwaitSweep,
+    Decision,
+    Fence,
+    Mint,
+    ReadLive,
+    Record,
+    TakeOver,
+    WaitUntil,
+    WriteSecret,
+)
+from saperly_operator.resources import reasons
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef
+from saperly_operator.saperly.models import ChildKey
+
+
+def intent_open(case: Case) -> Decision | None:
+    """The whole of an open intent: until it is closed, nothing else is decided."""
+    return first_of(_CHECKS, case) if case.status.intent is not None else None
+
+
+def _intent(case: Case) -> Intent:
+    intent = case.status.intent
+    assert intent is not None, "intent_open guards every check of this module"
+    return intent
+
+
+def begun_after(case: Case) -> datetime:
+    """A list begun after this moment shows every key that the intent's requests can still have minted.
+
+    The last request left before this process began (another process's), before the last failure was noted, or when
+    the intent was stored; each may be delivered a settling time later.
+    """
+    intent, failure = _intent(case), case.status.failure
+    moments = [min(intent.started_at, case.now)]
+    if intent.holder != case.observed.myself.holder:
+        moments.append(case.observed.myself.started_at)
+    if failure is not None:
+        moments.append(failure.retry_at)
+    return max(moments) + case.timings.delivery_settle
+
+
+def swept_keys(case: Case) -> tuple[KeyRef, ...]:
+    """The keys that the intent minted, by the last sweep, apart from those that status already accounts for."""
+    intent = _intent(case)
+    sweep = case.observed.memory.sweeps.get((intent.provider, intent.service_key))
+    rows = sweep.tagged(intent.serial) if sweep is not None else ()
+    return tuple(minted_ref(row, intent) for row in rows if row.id not in referenced_ids(case.status))
+
+
+def _plaintext_in_hand(case: Case) -> Decision | None:
+    held, intent = case.observed.memory.held, _intent(case)
+    if held is None or held.serial != intent.serial:
+        return None
+    if held.refused_since is not None and held.written is None:
+        given_up = held.refused_since + case.timings.write_patience
+        if case.now >= given_up:
+            return _give_up_writing(case, held.key, given_up + case.timings.write_settle, held.refusal or "")
+    if held.written is not None:
+        ref = minted_ref(held.key, intent)
+        return Decision(Record(ref, held.written), reasons.AVAILABLE, _delivered(case, ref))
+    until = case.not_before("write")
+    if until is not None:
+        return Decision(
+            WaitUntil(until), reasons.SECRET_WRITE_REFUSED, held.refusal or "The Secret cannot be written."
+        )
+    return Decision(
+        WriteSecret(intent), reasons.WRITING_SECRET, f"Writing the new key to Secret {case.key.secret_name}."
+    )
+
+
+def _give_up_writing(case: Case, key: ChildKey, settled: datetime, refusal: str) -> Decision:
+    """Kubernetes refuses the Secret for good: the new key is given up, once no earlier write can still land."""
+    message = f"{refusal} The new key is revoked; it is tried again later."
+    if case.now < settled:
+        return Decision(WaitUntil(settled), reasons.SECRET_WRITE_REFUSED, message)
+    if not case.observed.is_live:
+        return Decision(ReadLive(), reasons.SECRET_WRITE_REFUSED, message)
+    written = _record_if_written(case, key)
+    if written is not None:
+        return written
+    lost = retiring(minted_ref(key, _intent(case)), reasons.PLAINTEXT_LOST, case.now)
+    until = case.now + _backoff(case)
+    return Decision(
+        AbandonIntent((lost,), reasons.SECRET_WRITE_REFUSED, until), reasons.SECRET_WRITE_REFUSED, message
+    )
+
+
+def _held_by_another_process(case: Case) -> Decision | None:
+    intent, myself = _intent(case), case.observed.myself
+    if intent.holder == myself.holder:
+        return None
+    settled = myself.started_at + case.timings.takeover_settle
+    message = "Another process of the operator began this; waiting for what it may have under way to settle."
+    if case.now < settled:
+        return Decision(WaitUntil(settled), reasons.RESUMING, message)
+    return Decision(TakeOver(), reasons.RESUMING, "Taking over what another process of the operator began.")
+
+
+def _plaintext_lost(case: Case) -> Decision | None:
+    redacted, intent = case.observed.memory.redacted, _intent(case)
+    if redacted is None or redacted.serial != intent.serial:
+        return None
+    row = redacted.key
+    if row.created_at < intent.started_at - case.timings.identity_tolerance or row.last_used_at is not None:
+        message = (
+            f"Saperly answers with the key {row.key_prefix}… that is not this request's. Nothing of it is touched."
+        )
+        return case.stall(reasons.IDENTITY_CONFLICT, message)
+    looking = "The plaintext was not in the answer: looking whether the Secret holds it."
+    if not redacted.fenced:
+        if not case.observed.is_live:
+            return Decision(ReadLive(), reasons.PLAINTEXT_LOST, looking)
+        if isinstance(case.observed.secret, SecretOwned):
+            return Decision(Fence(), reasons.PLAINTEXT_LOST, looking)
+    if not case.observed.is_live:
+        return Decision(ReadLive(), reasons.PLAINTEXT_LOST, looking)
+    written = _record_if_written(case, row)
+    if written is not None:
+        return written
+    lost = retiring(minted_ref(row, intent), reasons.PLAINTEXT_LOST, case.now)
+    message = "The plaintext of a new key never arrived; that key is revoked and another minted."
+    return Decision(AbandonIntent((lost,), reasons.PLAINTEXT_LOST, _next_try(case)), reasons.PLAINTEXT_LOST, message)
+
+
+def _record_if_written(case: Case, row: ChildKey) -> Decision | None:
+    """The Secret, read live, holds the key that the vendor says is this intent's: only the record is missing."""
+    secret, intent = case.observed.secret, _intent(case)
+    match secret:
+        case SecretOwned(record=record, fingerprint=str() as fingerprint) if record and record.key_id == row.id:
+            ref = minted_ref(row, intent)
+            return Decision(Record(ref, fingerprint), reasons.AVAILABLE, _delivered(case, ref))
+        case _:
+            return None
+
+
+def _delivered(case: Case, ref: KeyRef) -> str:
+    return f"The key {ref.prefix}… is in Secret {case.key.secret_name}."
+
+
+def _next_try(case: Case) -> datetime:
+    """One lost plaintext costs one more mint at once; a second within the hour backs off.
+
+    Counted by the intents of the last hour, which no other failure in between can reset.
+    """
+    recent = recent_intents(case)
+    if len(recent) <= 1:
+        return case.now
+    return case.now + exponential(len(recent) - 1, case.timings.backoff_first, case.timings.backoff_limit)
+
+
+def _backoff(case: Case) -> timedelta:
+    failures = case.status.failure.count if case.status.failure is not None else 0
+    return exponential(failures + 1, case.timings.backoff_first, case.timings.backoff_limit)
+
+
+def _replay_forbidden(case: Case) -> Decision | None:
+    """The vendor may have forgotten the Idempotency-Key, or the answers stay unknown: never send it again."""
+    intent, timings = _intent(case), case.timings
+    age = case.now - intent.started_at
+    too_old = not -timings.replay_clock_tolerance <= age <= timings.replay_limit
+    if not too_old and not _unknown_for_too_long(case):
+        return None
+    after = begun_after(case)
+    sweep = case.swept(intent.provider, intent.service_key, after)
+    message = "The outcome of a request is unknown; the list of keys at Saperly will tell."
+    if sweep is None:
+        if case.now < after:
+            return Decision(WaitUntil(after), reasons.OUTCOME_UNKNOWN, message)
+        access = case.manage_access(intent.provider, intent.service_key, message)
+        step = AwaitSweep(intent.provider, intent.service_key, after, case.now + timings.recheck)
+        return access or Decision(step, reasons.OUTCOME_UNKNOWN, message)
+    if not case.observed.is_live:
+        return Decision(ReadLive(), reasons.OUTCOME_UNKNOWN, message)
+    for row in sweep.tagged(intent.serial):
+        written = _record_if_written(case, row)
+        if written is not None:
+            return written
+    lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
+    message = f"{len(lost)} keys of a request with an unknown outcome are revoked; another is minted."
+    return Decision(AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, case.now), reasons.OUTCOME_UNRESOLVED, message)
+
+
+def _unknown_for_too_long(case: Case) -> bool:
+    failure, timings = case.status.failure, case.timings
+    if failure is None or failure.code != reasons.OUTCOME_UNKNOWN or failure.count < timings.unknown_attempts:
+        return False
+    return case.now - _intent(case).started_at >= timings.unknown_patience
+
+
+def _service_key_replaced(case: Case) -> Decision | None:
+    """The entry's Secret holds another service key now: under it the same Idempotency-Key would mint a second key.
+
+    What the request may have minted is visible to the former service key only, so a person is told to look.
+    """
+    intent = _intent(case)
+    match case.observed.service_key(intent.provider, intent.service_key):
+        case ServiceKeyUsable(material=material) if intent.material and material != intent.material:
+            message = (
+                "The service key was replaced while a mint was under way. A key of the former one may be left: "
+                f"look in the Saperly portal for a live key whose name ends in .{intent.serial}]."
+            )
+            step = AbandonIntent((), reasons.SERVICE_KEY_REPLACED, case.now)
+            return Decision(step, reasons.SERVICE_KEY_REPLACED, message)
+        case _:
+            return None
+
+
+def _mint_put_off(case: Case) -> Decision | None:
+    intent, failure = _intent(case), case.status.failure
+    if failure is not None and failure.retry_at > case.now:
+        return Decision(WaitUntil(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+    until = case.not_before("mint")
+    if until is not None:
+        return Decision(WaitUntil(until), reasons.OUTCOME_UNKNOWN, "The first request still runs at Saperly.")
+    match case.observed.service_key(intent.provider, intent.service_key):
+        case ServiceKeyUnusable(reason, message):
+            return case.stall(reason, message)
+        case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now:
+            return Decision(WaitUntil(closed.until), closed.reason, closed.message)
+        case _:
+            return None
+
+
+def _not_answered_yet(case: Case) -> Decision | None:
+    return Decision(Mint(_intent(case)), reasons.MINTING, "Minting a key at Saperly.")
+
+
+_CHECKS = (
+    _plaintext_in_hand,
+    _held_by_another_process,
+    _plaintext_lost,
+    _service_key_replaced,
+    _replay_forbidden,
+    _mint_put_off,
+    _not_answered_yet,
+)

@@ -1,0 +1,147 @@
+"""A key was delivered: does the Secret still hold it, does it look as asked, is it time for another?
+
+None of these mints for anything cosmetic (I8): a renamed Secret, a renamed entry, a stripped label are put right with
+the plaintext that is there. Only a plaintext that is gone, a schedule, a request or another provider mint.
+"""
+
+from saperly_operator.lifecycle.attributes import needs_update, wanted_attributes
+from saperly_operator.lifecycle.case import Case
+from saperly_operator.lifecycle.checks_mint import begin_mint
+from saperly_operator.lifecycle.observed import ProviderPresent, SecretAbsent, SecretForeign, SecretOwned, holds
+from saperly_operator.lifecycle.rotation import rotation_moment
+from saperly_operator.lifecycle.schedule import ScheduleError
+from saperly_operator.lifecycle.steps import (
+    Decision,
+    DeleteStraySecret,
+    MoveSecret,
+    ReadLive,
+    Record,
+    RepairSecret,
+    Stall,
+    UpdateKey,
+    WaitUntil,
+)
+from saperly_operator.resources import reasons
+
+
+def never_minted(case: Case) -> Decision | None:
+    """There is no key yet."""
+    return begin_mint(case, reasons.FIRST_SYNC) if case.status.current is None else None
+
+
+def secret_moved(case: Case) -> Decision | None:
+    """The spec wants the plaintext under another name, or under another entry of the same Secret."""
+    current, kept, key = case.status.current, case.status.secret, case.key
+    if current is None or kept is None or (kept.name, kept.key) == (key.secret_name, key.spec.secret.key):
+        return None
+    moving = f"Moving the key to {key.spec.secret.key} of the Secret {key.secret_name}."
+    if not case.observed.is_live:
+        return Decision(ReadLive(), reasons.WRITING_SECRET, moving)
+    target, source = case.observed.secret, case.observed.former_secret
+    if holds(target, current, kept):
+        return Decision(Record(current, kept.fingerprint), reasons.AVAILABLE, _in_place(case))
+    if isinstance(target, SecretForeign) or case.observed.older_claimant is not None:
+        message = f"The Secret {key.secret_name} is not this object's; the key stays in {kept.name} until it is free."
+        return case.stall(reasons.SECRET_NOT_OWNED, message)
+    if holds(source, current, kept):
+        until = case.not_before("write")
+        if until is not None:
+            return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{moving} It is tried again by itself.")
+        return Decision(MoveSecret(kept.name, kept.key), reasons.WRITING_SECRET, moving)
+    return begin_mint(case, reasons.SECRET_MISSING)
+
+
+def secret_lost(case: Case) -> Decision | None:
+    """The plaintext is not where it was put: deleted, or changed by somebody."""
+    current, kept = case.status.current, case.status.secret
+    if current is None or kept is None or holds(case.observed.secret, current, kept):
+        return None
+    match case.observed.secret:
+        case SecretForeign():
+            message = (
+                f"The Secret {kept.name} was replaced by one that is not the operator's: delete it to get a new key."
+            )
+            return case.stall(reasons.SECRET_NOT_OWNED, message)
+        case SecretAbsent():
+            reason, message = reasons.SECRET_MISSING, f"The Secret {kept.name} is gone."
+        case SecretOwned():
+            reason, message = reasons.SECRET_ALTERED, f"The plaintext in the Secret {kept.name} was changed."
+    # A watch may lag behind, or have lost sight of a Secret whose label was stripped: only a live read costs a key.
+    return begin_mint(case, reason) if case.observed.is_live else Decision(ReadLive(), reason, message)
+
+
+def provider_changed(case: Case) -> Decision | None:
+    """The spec names another provider than the one that minted the key."""
+    current, provider = case.status.current, case.observed.provider
+    if current is None or not isinstance(provider, ProviderPresent) or current.provider == provider.ref:
+        return None
+    return begin_mint(case, reasons.PROVIDER_CHANGED)
+
+
+def rotation_requested(case: Case) -> Decision | None:
+    """The annotation ``rotate-requested-at`` has a value that was not answered yet."""
+    handled = case.status.rotation.last_handled_request if case.status.rotation else None
+    request = case.key.rotate_request
+    if case.status.current is None or request is None or request == handled:
+        return None
+    return begin_mint(case, reasons.ROTATION_REQUESTED)
+
+
+def rotation_due(case: Case) -> Decision | None:
+    """The schedule's moment has come. However many were missed, one rotation follows."""
+    try:
+        due = rotation_moment(case.key, case.status)
+    except ScheduleError as error:
+        return case.stall(reasons.INVALID_SCHEDULE, f"The key is not rotated: {error}.")
+    return begin_mint(case, reasons.ROTATION_SCHEDULED) if due is not None and due <= case.now else None
+
+
+def attributes_changed(case: Case) -> Decision | None:
+    """The spec, or the provider's policy, asks for other attributes than were last sent."""
+    current, provider = case.status.current, case.observed.provider
+    if current is None or not isinstance(provider, ProviderPresent) or current.provider != provider.ref:
+        return None
+    wanted = wanted_attributes(case.key, provider.spec, case.observed.myself.installation, current.serial)
+    if not needs_update(current, wanted):
+        return None
+    failure = case.status.failure
+    if (
+        failure is not None
+        and failure.retry_at > case.now
+        and failure.applies_to(case.key.metadata.generation, provider.generation)
+    ):
+        return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+    access = case.manage_access(current.provider, current.service_key, "The key's attributes cannot be changed")
+    if access is not None:
+        return access
+    until = case.not_before("update")
+    if until is not None:
+        return Decision(
+            WaitUntil(until), reasons.BACKING_OFF, "The key's attributes are changed as soon as Saperly answers."
+        )
+    step = UpdateKey(current, wanted.update_from(current.managed_attributes), wanted.hash, wanted.managed)
+    return Decision(step, reasons.UPDATING, "Changing the key's attributes at Saperly.")
+
+
+def secret_metadata_stripped(case: Case) -> Decision | None:
+    """Labels or annotations of the Secret are not as asked for; the plaintext is fine."""
+    secret = case.observed.secret
+    if not isinstance(secret, SecretOwned) or secret.metadata_in_sync:
+        return None
+    message = f"Putting labels and annotations of the Secret {case.key.secret_name} right."
+    until = case.not_before("write")
+    if until is not None:
+        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{message} It is tried again by itself.")
+    return Decision(RepairSecret(), reasons.WRITING_SECRET, message)
+
+
+def stray_secret(case: Case) -> Decision | None:
+    """A move left the Secret under its old name behind."""
+    if not case.observed.stray_secrets or case.not_before("write") is not None:
+        return None
+    name = case.observed.stray_secrets[0]
+    return Decision(DeleteStraySecret(name), reasons.WRITING_SECRET, f"Deleting the Secret {name}, which was moved.")
+
+
+def _in_place(case: Case) -> str:
+    return f"The key is in the Secret {case.key.secret_name}."

@@ -1,0 +1,171 @@
+"""Beginning a mint: everything that must hold before an intent is stored (design, section 4, steps 1 and 2).
+
+Asked by every check that finds a reason to mint (I8 names them all). The order goes from what costs nothing to what
+costs a request: a mint that could not be delivered must never be made.
+"""
+
+from saperly_operator.lifecycle.attributes import policy_violation, wanted_attributes
+from saperly_operator.lifecycle.case import Case, recent_intents
+from saperly_operator.lifecycle.checks_retire import RETIRING_LIMIT
+from saperly_operator.lifecycle.naming import Owner, Tag, idempotency_key
+from saperly_operator.lifecycle.observed import (
+    PreflightPassed,
+    PreflightRefused,
+    ProviderAbsent,
+    ProviderPresent,
+    SecretAbsent,
+    SecretForeign,
+    SecretOwned,
+    ServiceKeyUnusable,
+    ServiceKeyUsable,
+)
+from saperly_operator.lifecycle.steps import AddFinalizer, Decision, Preflight, Stall, StoreIntent, WaitUntil
+from saperly_operator.resources import reasons
+from saperly_operator.resources.saperly_key_status import Intent, Operation
+
+
+def provider_unfit(case: Case) -> Decision | None:
+    """The provider is missing, does not admit this namespace, or its policy forbids what the spec asks."""
+    match case.observed.provider:
+        case ProviderAbsent():
+            ref = case.key.spec.provider_ref
+            return case.stall(
+                reasons.PROVIDER_NOT_FOUND,
+                f"There is no {ref.kind} named {ref.name}: create it, or name another in spec.providerRef.",
+            )
+        case ProviderPresent(admits=False, ref=ref):
+            return case.stall(
+                reasons.NAMESPACE_NOT_ALLOWED,
+                f"{ref} does not allow the namespace {case.key.namespace}: an administrator may add it to the "
+                "provider's spec.allowedNamespaces.",
+            )
+        case ProviderPresent(spec=spec):
+            violation = policy_violation(case.key.spec, spec.policy)
+            return None if violation is None else case.stall(reasons.POLICY_VIOLATED, violation)
+
+
+def begin_mint(case: Case, trigger: str) -> Decision:
+    """The next step towards a new key, or what stands in its way."""
+    unfit, provider = provider_unfit(case), case.observed.provider
+    if unfit is not None or isinstance(provider, ProviderAbsent):
+        return unfit or case.stall(reasons.PROVIDER_NOT_FOUND, "There is no provider.")
+    entry = provider.spec.service_keys[0].name
+    return (
+        _refused_before(case, provider)
+        or _too_many_mints(case)
+        or _no_room_to_retire(case)
+        or _secret_not_ours(case)
+        or _no_turn(case, provider.ref, entry)
+        or _no_finalizer(case)
+        or _secret_unproven(case, provider.ref, entry)
+        or _store_intent(case, provider, entry, trigger)
+    )
+
+
+def _refused_before(case: Case, provider: ProviderPresent) -> Decision | None:
+    """The same request was refused before, and neither the spec nor the provider changed since."""
+    failure = case.status.failure
+    if failure is None or failure.retry_at <= case.now:
+        return None
+    if not failure.applies_to(case.key.metadata.generation, provider.generation):
+        return None
+    return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+
+
+def _too_many_mints(case: Case) -> Decision | None:
+    recent = recent_intents(case)
+    if len(recent) < case.timings.mint_limit:
+        return None
+    message = f"{len(recent)} mints within the hour: no object may begin more. It goes on by itself."
+    return Decision(WaitUntil(recent[0] + case.timings.mint_limit_window), reasons.MINT_LIMIT_REACHED, message)
+
+
+def _no_room_to_retire(case: Case) -> Decision | None:
+    if len(case.status.retiring) < RETIRING_LIMIT:
+        return None
+    message = f"{len(case.status.retiring)} old keys wait to be revoked; nothing new is minted before one is gone."
+    return Decision(WaitUntil(case.now + case.timings.recheck), reasons.RETIRING_FULL, message)
+
+
+def _secret_not_ours(case: Case) -> Decision | None:
+    name, claimant = case.key.secret_name, case.observed.older_claimant
+    if claimant is not None:
+        message = (
+            f"The SaperlyKey {claimant} delivers into the Secret {name} already: name another in spec.secret.name."
+        )
+        return case.stall(reasons.SECRET_CLAIMED, message)
+    match case.observed.secret:
+        case SecretForeign(owner=owner):
+            whose = f"belongs to the SaperlyKey {owner}" if owner else "exists and was not made by this operator"
+            message = (
+                f"The Secret {name} {whose}; it is never overwritten: delete it, or name another in spec.secret.name."
+            )
+            return case.stall(reasons.SECRET_NOT_OWNED, message)
+        case SecretOwned(immutable=True):
+            message = f"The Secret {name} is immutable: delete it, and a new key is delivered into a new one."
+            return case.stall(reasons.SECRET_IMMUTABLE, message)
+        case SecretAbsent() | SecretOwned():
+            return None
+
+
+def _no_turn(case: Case, provider: str, entry: str) -> Decision | None:
+    match case.observed.service_key(provider, entry):
+        case ServiceKeyUnusable(reason, message):
+            return case.stall(reason, message)
+        case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now and not _has_turn(case):
+            step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
+            return Decision(step, closed.reason, closed.message)
+        case _:
+            return None
+
+
+def _has_turn(case: Case) -> bool:
+    """A turn was reserved by a preflight that is still good: the gate may have closed behind it."""
+    proof = case.observed.memory.preflight
+    return isinstance(proof, PreflightPassed) and case.now < proof.at + case.timings.preflight_valid
+
+
+def _no_finalizer(case: Case) -> Decision | None:
+    if case.key.has_finalizer:
+        return None
+    return Decision(AddFinalizer(), reasons.MINTING, "Preparing to mint a key.")
+
+
+def _secret_unproven(case: Case, provider: str, entry: str) -> Decision | None:
+    preflight = Decision(Preflight(provider, entry), reasons.MINTING, "Preparing to mint a key.")
+    match case.observed.memory.preflight:
+        case PreflightRefused(at=at, reason=reason, message=message) if case.now < at + case.timings.recheck:
+            return Decision(Stall(at + case.timings.recheck), reason, message)
+        case PreflightPassed() if _has_turn(case):
+            return None
+        case _:
+            return preflight
+
+
+def _store_intent(case: Case, provider: ProviderPresent, entry: str, trigger: str) -> Decision:
+    installation, owner = case.observed.myself.installation, Owner(case.key.namespace, case.key.name)
+    serial = next_serial(case)
+    usable = case.observed.service_key(provider.ref, entry)
+    started_at = case.now.replace(microsecond=0)
+    attributes = wanted_attributes(case.key, provider.spec, installation, serial)
+    intent = Intent(
+        operation=Operation.MINT,
+        serial=serial,
+        started_at=started_at,
+        idempotency_key=idempotency_key(installation, owner, serial, started_at),
+        request=attributes.mint_body(provider.spec.environment),
+        service_key=entry,
+        provider=provider.ref,
+        material=usable.material if isinstance(usable, ServiceKeyUsable) else "",
+        holder=case.observed.myself.holder,
+        trigger=trigger,
+    )
+    return Decision(StoreIntent(intent), reasons.MINTING, "Minting a key at Saperly.")
+
+
+def next_serial(case: Case) -> int:
+    """One more than any serial ever seen for this object: in status, in the Secret's record, at the vendor."""
+    secret, sweeps = case.observed.secret, case.observed.memory.sweeps.values()
+    recorded = secret.record.serial if isinstance(secret, SecretOwned) and secret.record else 0
+    tags = (Tag.parse(row.name) for sweep in sweeps for row in sweep.rows)
+    return 1 + max([case.status.serial or 0, recorded, *(tag.serial for tag in tags if tag is not None)])

@@ -1,0 +1,89 @@
+"""From a decision to what people and tools read: conditions, as kstatus and ``kubectl wait`` understand them.
+
+Ready says whether the Secret holds a key that works, whatever else is going on: a rotation that cannot begin leaves
+it true, with the reason beside it, and shows in Stalled or Reconciling. Pure. Rules: Kubernetes API conventions.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from saperly_operator.lifecycle.observed import Observed, SecretOwned
+from saperly_operator.lifecycle.steps import Decision, Done, Stall
+from saperly_operator.resources import reasons
+from saperly_operator.resources.base import Condition, ConditionStatus
+from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The facts behind the conditions, once a step's outcome is known."""
+
+    key_active: bool
+    key_in_place: bool
+    secret_synced: bool
+    reason: str
+    message: str
+    at_rest: bool
+    stalled: bool
+
+    @classmethod
+    def of(cls, observed: Observed, decision: Decision) -> "Standing":
+        """How things stand while ``decision`` is being followed."""
+        in_place = observed.key_in_place
+        secret = observed.secret
+        return cls(
+            key_active=observed.key.status.current is not None,
+            key_in_place=in_place,
+            secret_synced=in_place and isinstance(secret, SecretOwned) and secret.metadata_in_sync,
+            reason=decision.reason,
+            message=decision.message,
+            at_rest=isinstance(decision.step, Done),
+            stalled=isinstance(decision.step, Stall),
+        )
+
+    @classmethod
+    def delivered(cls, secret: str) -> "Standing":
+        """How things stand once a key was recorded: as they will be at rest, so that rest need not write again."""
+        return cls(True, True, True, reasons.AVAILABLE, available_message(secret), at_rest=True, stalled=False)
+
+
+def available_message(secret: str) -> str:
+    """What Ready says when all is as asked."""
+    return f"The key is live, and in the Secret {secret}."
+
+
+def with_conditions(status: SaperlyKeyStatus, standing: Standing, generation: int, now: datetime) -> SaperlyKeyStatus:
+    """``status`` with the conditions that ``standing`` calls for; transition times move only with a status."""
+    ready = standing.key_active and standing.key_in_place
+    wanted: list[tuple[str, bool]] = [
+        (reasons.READY, ready),
+        (reasons.KEY_ACTIVE, standing.key_active),
+        (reasons.SECRET_SYNCED, standing.secret_synced),
+    ]
+    if standing.stalled:
+        wanted.append((reasons.STALLED, True))
+    elif not standing.at_rest:
+        wanted.append((reasons.RECONCILING, True))
+    before = {condition.type: condition for condition in status.conditions}
+    conditions = tuple(_condition(kind, holds, standing, generation, before.get(kind), now) for kind, holds in wanted)
+    return status.changed(conditions=conditions, observed_generation=generation)
+
+
+def _condition(
+    kind: str, holds: bool, standing: Standing, generation: int, before: Condition | None, now: datetime
+) -> Condition:
+    state = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
+    unchanged = before is not None and before.status == state
+    return Condition(
+        type=kind,
+        status=state,
+        observed_generation=generation,
+        last_transition_time=before.last_transition_time if before is not None and unchanged else now,
+        reason=standing.reason,
+        message=standing.message,
+    )
+
+
+def condition(status: SaperlyKeyStatus, kind: str) -> Condition | None:
+    """The condition of that type, or None."""
+    return next((each for each in status.conditions if each.type == kind), None)

@@ -1,0 +1,96 @@
+"""What to do next for one SaperlyKey: the table of contents of the whole lifecycle.
+
+``decide`` is a pure function of one ``Observed``, the present and the waits that apply. It asks an ordered tuple of
+checks, each named by what is wrong (or due); the first that has a decision is followed, one step is carried out, and
+the object is observed again. So a crash between any two steps leaves a state that these same checks know how to go on
+from, and there is no other recovery code. Every cause (an event, a timer, a sweep, a restart) leads here.
+
+Which history each rule closes is told where the rule stands: ``checks_intent`` for the protocol of minting,
+``checks_retire`` for how a key dies, ``checks_deletion`` for the end of an object.
+"""
+
+from datetime import datetime
+
+from saperly_operator.lifecycle.case import Case, Check, first_of
+from saperly_operator.lifecycle.checks_deletion import being_deleted
+from saperly_operator.lifecycle.checks_intent import intent_open
+from saperly_operator.lifecycle.checks_keep import (
+    attributes_changed,
+    never_minted,
+    provider_changed,
+    rotation_due,
+    rotation_requested,
+    secret_lost,
+    secret_metadata_stripped,
+    secret_moved,
+    stray_secret,
+)
+from saperly_operator.lifecycle.checks_mint import provider_unfit
+from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_found, retiring_key_due
+from saperly_operator.lifecycle.conditions import available_message
+from saperly_operator.lifecycle.observed import Observed
+from saperly_operator.lifecycle.rotation import rotation_moment
+from saperly_operator.lifecycle.steps import Decision, Done, LeaveAlone
+from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.resources import reasons
+
+
+def decide(observed: Observed, now: datetime, timings: Timings) -> Decision:
+    """The next step for what was observed. Total: there is always a decision, ``Done`` at the last."""
+    case = Case(observed, now, timings)
+    return first_of(CHECKS, case) or _all_as_asked(case)
+
+
+def _foreign_installation(case: Case) -> Decision | None:
+    """Another installation of the operator began with this object; two must never act on one."""
+    theirs = case.status.installation
+    if theirs is None or theirs == case.observed.myself.installation:
+        return None
+    message = f"This object belongs to the installation {theirs} of the operator, which alone acts on it."
+    return Decision(LeaveAlone(), reasons.FOREIGN_INSTALLATION, message)
+
+
+def _installation_unconfirmed(case: Case) -> Decision | None:
+    """The cluster was cloned or restored elsewhere: two worlds may hold the same service key now."""
+    if case.observed.myself.confirmed or (case.key.is_being_deleted and case.key.is_force_deleted):
+        return None
+    message = (
+        "The operator's installation id was made in another cluster. An administrator has to decide: delete the "
+        "ConfigMap saperly-operator-installation to begin a new installation, or restore the cluster it was made in."
+    )
+    return case.stall(reasons.INSTALLATION_MOVED, message)
+
+
+def _suspended(case: Case) -> Decision | None:
+    """Nothing new is begun. What was open has been finished by the checks before this one."""
+    if not case.key.spec.suspend:
+        return None
+    return Decision(Done(next_retirement(case)), reasons.SUSPENDED, "spec.suspend is true: nothing new is begun.")
+
+
+def _all_as_asked(case: Case) -> Decision:
+    moments = [
+        moment for moment in (rotation_moment(case.key, case.status), next_retirement(case)) if moment is not None
+    ]
+    return Decision(Done(min(moments, default=None)), reasons.AVAILABLE, available_message(case.key.secret_name))
+
+
+CHECKS: tuple[Check, ...] = (
+    _foreign_installation,
+    _installation_unconfirmed,
+    being_deleted,
+    intent_open,
+    retiring_key_due,
+    orphan_found,
+    _suspended,
+    never_minted,
+    secret_moved,
+    secret_lost,
+    secret_metadata_stripped,
+    stray_secret,
+    provider_unfit,
+    attributes_changed,
+    provider_changed,
+    rotation_requested,
+    rotation_due,
+)

@@ -1,0 +1,47 @@
+"""Every wait of the protocol, by name, with the design's defaults.
+
+They are settings, so that a test can live through hours in seconds; a production installation has no reason to
+change one.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Durations that the protocol waits for. The comments name the history that each one closes."""
+
+    # Another process's request or write may still be under way this long after that process was last alive.
+    takeover_settle: timedelta = timedelta(seconds=60)
+    # A POST whose client died may still be delivered; whoever asks the sweep about it lets it land first.
+    delivery_settle: timedelta = timedelta(minutes=2)
+    # Outcomes unknown: at least this many tries over at least this long, before the sweep is asked instead.
+    unknown_attempts: int = 3
+    unknown_patience: timedelta = timedelta(minutes=5)
+    # The vendor remembers an Idempotency-Key for 12 h; an intent older than this is never replayed. One that seems
+    # to come from the future by more than the tolerance was written under another clock and is not replayed either.
+    replay_limit: timedelta = timedelta(hours=11)
+    replay_clock_tolerance: timedelta = timedelta(minutes=10)
+    # A redacted replay whose row is older than the intent by more than this cannot be this intent's.
+    identity_tolerance: timedelta = timedelta(minutes=15)
+    # A Secret write that is refused after a passed dry run is given this long (RBAC and webhooks come and go) …
+    write_patience: timedelta = timedelta(minutes=2)
+    # … and then writes of unknown outcome this long to settle, before the new key is given up.
+    write_settle: timedelta = timedelta(seconds=60)
+    # I4: no object mints more than this many times in this window.
+    mint_limit: int = 3
+    mint_limit_window: timedelta = timedelta(hours=1)
+    # Definite refusals, unknown outcomes and everything else that is tried again.
+    backoff_first: timedelta = timedelta(minutes=5)
+    backoff_limit: timedelta = timedelta(hours=6)
+    retry_first: timedelta = timedelta(seconds=5)
+    retry_limit: timedelta = timedelta(minutes=5)
+    # A proven dry run is good for this long.
+    preflight_valid: timedelta = timedelta(minutes=1)
+    # An unreferenced key is an orphan only when it is this old by the vendor's own clock.
+    orphan_age: timedelta = timedelta(minutes=30)
+    # How often a key whose revocation is held up is looked at again.
+    held_recheck: timedelta = timedelta(hours=1)
+    # How often a blocked object is looked at again without any event (the cause may go unseen).
+    recheck: timedelta = timedelta(minutes=1)

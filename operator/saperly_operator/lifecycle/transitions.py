@@ -1,0 +1,113 @@
+"""How status changes with each outcome: pure functions from one status to the next.
+
+``act`` has the effect, then stores what these return. Each says what the change makes true, and keeps the two books
+that outlive every crash: no key id leaves ``current`` or ``retiring`` without a revoke or a release (I3), and the
+serial never falls.
+"""
+
+from datetime import datetime, timedelta
+
+from saperly_operator.lifecycle.references import retiring
+from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources.saperly_key_status import (
+    Failure,
+    Intent,
+    KeyAttribute,
+    KeyRef,
+    RetiringKey,
+    RotationStatus,
+    SaperlyKeyStatus,
+    SecretStatus,
+)
+
+_RECENT_INTENTS = 3
+
+
+def intent_stored(status: SaperlyKeyStatus, intent: Intent, installation: str) -> SaperlyKeyStatus:
+    """A request may be sent from now on."""
+    recent = (*status.recent_intents, intent.started_at)[-_RECENT_INTENTS:]
+    return status.changed(intent=intent, serial=intent.serial, installation=installation, recent_intents=recent)
+
+
+def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus:
+    """The intent is ``holder``'s; its former process must not write the Secret any more."""
+    assert status.intent is not None
+    return status.changed(intent=status.intent.changed(holder=holder))
+
+
+def intent_abandoned(status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure) -> SaperlyKeyStatus:
+    """The intent's request is not sent again; what it minted is on its way out."""
+    return status.changed(intent=None, retiring=_joined(status.retiring, lost), failure=failure)
+
+
+def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
+    """The vendor said a definite no: nothing was minted. The next try needs a new Idempotency-Key (a 402 sticks)."""
+    return status.changed(intent=None, failure=failure)
+
+
+def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
+    """Something is to be tried again at ``failure.retry_at``."""
+    return status.changed(failure=failure)
+
+
+def key_delivered(
+    key: SaperlyKey, current: KeyRef, fingerprint: str, now: datetime, overlap: timedelta
+) -> SaperlyKeyStatus:
+    """The Secret holds ``current``; what it held before lives on for ``overlap`` and then goes."""
+    status = key.status
+    secret = SecretStatus(name=key.secret_name, key=key.spec.secret.key, fingerprint=fingerprint)
+    before, intent = status.current, status.intent
+    if before is not None and before.id == current.id:
+        return status.changed(secret=secret)
+    reason = intent.trigger if intent is not None else "Replaced"
+    old = (retiring(before, reason, now + overlap),) if before is not None else ()
+    rotation = (status.rotation or RotationStatus()).changed(
+        last_rotated_at=now, last_handled_request=key.rotate_request
+    )
+    return status.changed(
+        current=current,
+        retiring=_joined(status.retiring, old),
+        intent=None,
+        secret=secret,
+        failure=None,
+        rotation=rotation,
+    )
+
+
+def attributes_sent(
+    status: SaperlyKeyStatus, ref: KeyRef, attributes_hash: str, managed: tuple[KeyAttribute, ...]
+) -> SaperlyKeyStatus:
+    """The vendor's row looks as asked."""
+    if status.current is None or status.current.id != ref.id:
+        return status
+    sent = status.current.changed(attributes_hash=attributes_hash, managed_attributes=managed)
+    return status.changed(current=sent, failure=None)
+
+
+def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
+    """Keys that the sweep found are accounted for."""
+    return status.changed(retiring=_joined(status.retiring, orphans))
+
+
+def key_gone(status: SaperlyKeyStatus, key_id: str) -> SaperlyKeyStatus:
+    """The key is revoked, or released: nothing is owed for it any more."""
+    current = None if status.current is not None and status.current.id == key_id else status.current
+    return status.changed(current=current, retiring=tuple(entry for entry in status.retiring if entry.id != key_id))
+
+
+def retirement_held(status: SaperlyKeyStatus, key_id: str, waiting_for: str) -> SaperlyKeyStatus:
+    """The key cannot be revoked for now, and status says why."""
+    held = tuple(entry.changed(waiting_for=waiting_for) if entry.id == key_id else entry for entry in status.retiring)
+    return status.changed(retiring=held)
+
+
+def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **details: object) -> Failure:
+    """The failure after this one: the same code in a row counts up."""
+    before = status.failure
+    count = before.count + 1 if before is not None and before.code == code else 1
+    return Failure.model_validate({"code": code, "count": count, "retry_at": retry_at, **details})
+
+
+def _joined(before: tuple[RetiringKey, ...], more: tuple[RetiringKey, ...]) -> tuple[RetiringKey, ...]:
+    known = {entry.id for entry in before}
+    return (*before, *(entry for entry in more if entry.id not in known))

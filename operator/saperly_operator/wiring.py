@@ -1,0 +1,200 @@
+"""The composition root: the only place that builds things, and the only one that knows the real clock, the real
+randomness and this process's identity.
+
+Order of life: connect; find the installation; look at everything once; start workers, sweeps and refreshes; only then
+let kopf watch (it cancels whatever was started after it). On SIGTERM kopf stops watching and calls ``drain``, which
+waits until no plaintext is on its way; what was begun beyond that is safe to resume by anyone.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import kopf
+
+from saperly_operator import __version__
+from saperly_operator.budget.breaker import BreakerTimes
+from saperly_operator.budget.gate import Gate
+from saperly_operator.clock import Clock, SystemClock
+from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey
+from saperly_operator.controller.installation import ensure_installation
+from saperly_operator.controller.observe import Observer, provider_key_of
+from saperly_operator.controller.orphans import OwnerlessOrphans
+from saperly_operator.controller.providers import Providers
+from saperly_operator.controller.queue import WorkQueue
+from saperly_operator.controller.reconcile import Reconciler
+from saperly_operator.controller.resync import resync, resync_for_ever
+from saperly_operator.controller.scratch import Scratchpads
+from saperly_operator.controller.service_keys import ServiceKeys
+from saperly_operator.controller.status_writer import StatusWriter
+from saperly_operator.controller.sweep import Sweeper
+from saperly_operator.controller.tools import Tools
+from saperly_operator.controller.watch import Intake, make_registry, make_settings
+from saperly_operator.controller.work import KeyWorker, ProviderWorker
+from saperly_operator.kube.api import Kube, connect
+from saperly_operator.kube.events import EventWriter
+from saperly_operator.lifecycle.observed import Myself
+from saperly_operator.saperly.api import VendorApi
+from saperly_operator.saperly.client import SaperlyClient
+from saperly_operator.saperly.concealed import Credential
+from saperly_operator.saperly.transport import Timeouts, make_http_client
+from saperly_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_PROVIDER_WORKERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Everything that runs, built and not yet started."""
+
+    tools: Tools
+    keys: WorkQueue[ObjectKey]
+    provider_queue: WorkQueue[ProviderKey]
+    key_worker: KeyWorker
+    provider_worker: ProviderWorker
+    sweeper: Sweeper
+    intake: Intake
+
+
+async def run(settings: Settings) -> None:
+    """Run until a signal. Raises KubeError when the API cannot be used at the start."""
+    clock = SystemClock()
+    async with _ports(settings, clock) as (kube, connect_vendor):
+        operator = await build(settings, kube, connect_vendor, clock)
+        await resync(kube, operator.intake)
+        async with _running(operator, settings, clock) as drain:
+            logger.info(
+                "started",
+                extra={
+                    "version": __version__,
+                    "installation": operator.tools.observer.myself.installation,
+                    "holder": operator.tools.observer.myself.holder,
+                },
+            )
+            await kopf.operator(
+                registry=make_registry(operator.intake, drain),
+                settings=make_settings(),
+                standalone=True,
+                clusterwide=True,
+            )
+    logger.info("stopped")
+
+
+@asynccontextmanager
+async def _ports(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Kube, Callable[[Credential], VendorApi]]]:
+    http = make_http_client(
+        user_agent=f"saperly-operator/{__version__}", ca_bundle=settings.ca_bundle, trust_env=True
+    )
+    timeouts = Timeouts(settings.vendor_connect_timeout, settings.vendor_read_timeout, settings.vendor_timeout)
+
+    def connect_vendor(credential: Credential) -> VendorApi:
+        return SaperlyClient(settings.api_url, credential, http=http, clock=clock, timeouts=timeouts)
+
+    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
+    async with (
+        http,
+        connect(kubeconfig=kubeconfig, request_timeout=settings.kube_timeout, pool_size=settings.workers * 2) as kube,
+    ):
+        yield kube, connect_vendor
+
+
+async def build(
+    settings: Settings, kube: Kube, connect_vendor: Callable[[Credential], VendorApi], clock: Clock
+) -> Operator:
+    """Put the parts together. Raises KubeError."""
+    installation = await ensure_installation(kube, settings.namespace, lambda: secrets.token_hex(16))
+    if not installation.confirmed:
+        logger.error("the installation's id was made in another cluster: nothing is changed at Saperly")
+    holder = f"{settings.identity}-{secrets.token_hex(4)}"
+    myself = Myself(holder, clock.now(), installation.id, installation.confirmed)
+    cache, scratchpads = Cache(), Scratchpads()
+    breaker_times = BreakerTimes(first=settings.breaker_first, longest=settings.breaker_limit)
+    service_keys = ServiceKeys(
+        clock, connect_vendor, lambda: Gate(margin=settings.vendor_timeout, breaker_times=breaker_times)
+    )
+    observer = Observer(kube, cache, service_keys, scratchpads, myself)
+    statuses = StatusWriter(kube, cache, EventWriter(kube, instance=holder), clock)
+    tools = Tools(kube, cache, observer, service_keys, scratchpads, statuses, clock, settings.timings)
+    return _assemble(settings, tools, myself)
+
+
+def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
+    keys: WorkQueue[ObjectKey] = WorkQueue(tools.clock)
+    provider_queue: WorkQueue[ProviderKey] = WorkQueue(tools.clock)
+    dependents = _Dependents(tools.cache, keys)
+    providers = Providers(
+        tools.kube,
+        tools.cache,
+        tools.service_keys,
+        tools.clock,
+        namespace=settings.namespace,
+        changed=dependents.look_again,
+    )
+    orphans = OwnerlessOrphans(tools.kube, tools.clock, tools.timings, installation=myself.installation)
+    sweeper = Sweeper(tools, orphans, installation=myself.installation, enqueue=keys.add)
+    reconciler = Reconciler(tools, sweeper, providers, is_stopping=lambda: keys.is_closed)
+    return Operator(
+        tools=tools,
+        keys=keys,
+        provider_queue=provider_queue,
+        key_worker=KeyWorker(keys, reconciler),
+        provider_worker=ProviderWorker(provider_queue, providers, settings.provider_refresh, dependents.look_again),
+        sweeper=sweeper,
+        intake=Intake(tools.cache, keys.add, provider_queue.add, keys.forget),
+    )
+
+
+class _Dependents:
+    """The objects of a provider."""
+
+    def __init__(self, cache: Cache, keys: WorkQueue[ObjectKey]) -> None:
+        self._cache = cache
+        self._keys = keys
+
+    def look_again(self, provider: ProviderKey) -> None:
+        for key, ref in self._cache.provider_refs():
+            if provider_key_of(ref, key[0]) == provider:
+                self._keys.add(key)
+
+
+@asynccontextmanager
+async def _running(
+    operator: Operator, settings: Settings, clock: Clock
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Workers and loops for as long as the block lasts; yields the drain."""
+    workers = [
+        *(asyncio.create_task(operator.keys.work(operator.key_worker.handle)) for _ in range(settings.workers)),
+        *(
+            asyncio.create_task(operator.provider_queue.work(operator.provider_worker.handle))
+            for _ in range(_PROVIDER_WORKERS)
+        ),
+    ]
+    loops = [
+        asyncio.create_task(operator.sweeper.run()),
+        asyncio.create_task(
+            resync_for_ever(
+                lambda: resync(operator.tools.kube, operator.intake), lambda: clock.sleep(settings.resync)
+            )
+        ),
+    ]
+
+    async def drain() -> None:
+        logger.info("draining", extra={"plaintexts": operator.tools.scratchpads.holding()})
+        operator.keys.close()
+        operator.provider_queue.close()
+        await asyncio.gather(*workers)
+
+    try:
+        yield drain
+        await drain()
+    finally:
+        for task in (*loops, *workers):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*loops, *workers, return_exceptions=True)
