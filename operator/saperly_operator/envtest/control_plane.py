@@ -5,8 +5,8 @@ processes in it, binds one free port on loopback, and touches nothing else; any 
 ``ADMIN`` may do everything, the users named at construction nothing until a binding says so.
 
 Nothing survives it: stopping kills the processes and removes the folder; a parent killed with -9 takes the processes
-along (see ``process``), and the next control plane removes the folder (see ``folder``). After a failure the logs alone
-are kept.
+along (see ``process``), and the next control plane removes the folder (see ``folder``). After a failure the logs,
+and they alone, are kept.
 """
 
 import socket

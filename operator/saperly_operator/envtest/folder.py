@@ -1,6 +1,6 @@
 """A private temporary folder that is removed even when its owner was killed: by the next one to come.
 
-Used by ``ControlPlane``. The owner holds a lock on a file in the folder; the kernel releases it however the owner ends.
+Used by ``ControlPlane``. The owner holds a lock on a file in the folder; the kernel releases it however it ends.
 """
 
 import fcntl

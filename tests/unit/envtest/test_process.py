@@ -22,13 +22,12 @@ TETHERS = [
 SLEEPER = ["/bin/sh", "-c", 'exec 9>"$0"; echo "here" >&9; exec sleep 600']
 
 PARENT = """
-import sys, time
+import sys
 from pathlib import Path
 from saperly_operator.envtest.process import Children
 folder, tether, *command = sys.argv[1:]
 Children(Path(folder), tether).start("sleeper", command)
-print("started", flush=True)
-time.sleep(600)
+sys.stdin.read()
 """
 
 
@@ -49,7 +48,7 @@ def test_a_parent_killed_with_9_takes_its_children_along(tmp_path: Path, tether:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path), tether, *SLEEPER, str(fifo)], stdout=subprocess.PIPE
+        [sys.executable, "-c", PARENT, str(tmp_path), tether, *SLEEPER, str(fifo)], stdin=subprocess.PIPE
     )
     with parent, fifo.open("rb", buffering=0) as held_by_the_child:
         assert held_by_the_child.readline() == b"here\n"
