@@ -70,6 +70,17 @@ def test_a_request_that_waits_costs_nothing() -> None:
     assert gate.remaining(Operation.MINT, 1.0) == 59
 
 
+def test_a_look_ahead_says_what_asking_would_and_reserves_nothing() -> None:
+    gate = Gate(Limits(mints_per_hour=1))
+    assert gate.peek(Operation.MINT, 0.0) is None
+    assert gate.peek(Operation.MINT, 0.0) is None
+    gate.record(granted(gate, Operation.MINT, 0.0), REJECTED, 0.0)
+    assert gate.peek(Operation.LIST, 30.0) is None
+    assert gate.peek(Operation.MINT, 30.0) == gate.ask(Operation.MINT, 30.0)
+    granted(gate, Operation.LIST, 30.0)
+    assert gate.peek(Operation.LIST, 30.0) == gate.ask(Operation.LIST, 30.0)
+
+
 def test_a_request_that_was_not_sent_is_given_back() -> None:
     gate = Gate()
     gate.give_back(granted(gate, Operation.MINT, 0.0), 1.0)
