@@ -37,8 +37,6 @@ class Settings(BaseSettings):
     """A file of CA certificates to trust for the Saperly API instead of the system's."""
     namespace: str = "saperly-system"
     """The operator's own namespace: service keys of cluster-wide providers and the installation live there."""
-    kubeconfig: Path | None = None
-    """A kubeconfig; the Pod's own credentials, or the usual places, when left out."""
     identity: str = "saperly-operator"
     """The readable part of this process's name (the Pod's name, in a Pod); a random part is added."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16

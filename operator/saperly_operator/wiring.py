@@ -96,10 +96,9 @@ async def _ports(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Kube, 
     def connect_vendor(credential: Credential) -> VendorApi:
         return SaperlyClient(settings.api_url, credential, http=http, clock=clock, timeouts=timeouts)
 
-    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
     async with (
         http,
-        connect(kubeconfig=kubeconfig, request_timeout=settings.kube_timeout, pool_size=settings.workers * 2) as kube,
+        connect(request_timeout=settings.kube_timeout, pool_size=settings.workers * 2) as kube,
     ):
         yield kube, connect_vendor
 
@@ -185,9 +184,12 @@ async def _running(
     ]
 
     async def drain() -> None:
-        logger.info("draining", extra={"plaintexts": operator.tools.scratchpads.holding()})
+        if not operator.keys.is_closed:
+            logger.info("draining", extra={"plaintexts": operator.tools.scratchpads.holding()})
         operator.keys.close()
         operator.provider_queue.close()
+        for loop in loops:
+            loop.cancel()
         await asyncio.gather(*workers)
 
     try:

@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from saperly_operator import wiring
+from saperly_operator.kube.api import NoCredentials
 from saperly_operator.kube.errors import KubeError
 from saperly_operator.logs import configure_logging
 from saperly_operator.settings import Settings
@@ -26,6 +27,9 @@ def run() -> None:
         sys.exit(2)
     try:
         asyncio.run(wiring.run(settings))
+    except NoCredentials as error:
+        typer.echo(f"no access to a cluster: set KUBECONFIG, or run in a Pod ({error})", err=True)
+        sys.exit(1)
     except KubeError as error:
         typer.echo(f"the Kubernetes API cannot be used: {error}", err=True)
         sys.exit(1)

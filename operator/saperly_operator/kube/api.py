@@ -84,6 +84,10 @@ PLAIN = PatchOptions()
 STATUS = PatchOptions(subresource="status")
 
 
+class NoCredentials(Exception):
+    """Neither a Pod's ServiceAccount nor a kubeconfig is there. The message says what was looked for."""
+
+
 class RestKube:
     """``Kube`` over HTTP, with the official client's credentials and connection pool."""
 
@@ -179,16 +183,17 @@ def _retry_after(answer: Any) -> float | None:
 
 
 @asynccontextmanager
-async def connect(*, kubeconfig: str | None, request_timeout: float, pool_size: int) -> AsyncIterator[RestKube]:
-    """A ``RestKube`` with the credentials of the Pod, else of ``kubeconfig`` (None: the usual places).
+async def connect(*, request_timeout: float, pool_size: int) -> AsyncIterator[RestKube]:
+    """A ``RestKube`` with the credentials of the Pod, else of the current kubeconfig, as kopf finds them too.
 
-    Raises ``kubernetes_config.ConfigException`` when there are none.
+    Raises NoCredentials when there are none.
     """
     configuration = kubernetes_client.Configuration()
-    if kubeconfig is None and _in_cluster(configuration):
-        pass
-    else:
-        await kubernetes_config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)
+    try:
+        if not _in_cluster(configuration):
+            await kubernetes_config.load_kube_config(client_configuration=configuration)
+    except kubernetes_config.ConfigException as error:
+        raise NoCredentials(str(error)) from None
     configuration.retries = None
     configuration.connection_pool_maxsize = pool_size
     api = kubernetes_client.ApiClient(configuration)

@@ -162,7 +162,7 @@ class Core:
 
     def _begin_audit(self, call: Call, reader: Child) -> None:
         limits.spend(self.store, call.operation, reader.account_id, call.began_at)
-        query = validation.query_of(call.request.query)
+        query = validation.query_of(call.request.query, "api_key_id", "limit", "event_types")
         call.key_id = reader.id
         call.effect = partial(
             audit.read,
@@ -180,7 +180,7 @@ class Core:
                     endpoints.mint, service_key=service_key, body=validation.mint_body(request.body, settings)
                 )
             case Operation.LIST:
-                query = validation.query_of(request.query)
+                query = validation.query_of(request.query, "limit", "offset")
                 limit = validation.integer(query, "limit", 50, 1, 100)
                 offset = validation.integer(query, "offset", 0, 0)
                 return partial(endpoints.list_keys, service_key=service_key, limit=limit, offset=offset)

@@ -68,7 +68,7 @@ def _list() -> Json:
         "operationId": "listKeys",
         "summary": "Live keys of this service key, in no reliable order",
         "security": [{"serviceKey": []}],
-        "parameters": [_whole_number("limit", 1, 100, 50), _whole_number("offset", 0, 1_000_000, 0)],
+        "parameters": [_whole_number("limit", 1, 100, 50), _whole_number("offset", 0, None, 0)],
         "responses": {"200": _answer("KeyPage"), **_errors(401, 403, 422, 429)},
     }
 
@@ -116,8 +116,10 @@ def _key_operation(operation_id: str, summary: str, *failures: int) -> Json:
     }
 
 
-def _whole_number(name: str, least: int, most: int, default: int) -> Json:
-    schema = {"type": "integer", "minimum": least, "maximum": most, "default": default}
+def _whole_number(name: str, least: int, most: int | None, default: int) -> Json:
+    schema: Json = {"type": "integer", "minimum": least, "default": default}
+    if most is not None:
+        schema["maximum"] = most
     return {"name": name, "in": "query", "schema": schema}
 
 

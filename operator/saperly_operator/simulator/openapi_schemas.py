@@ -28,7 +28,7 @@ def _nullable(schema: Json) -> Json:
 
 
 _NAME: Json = {"type": "string", "minLength": 1, "maxLength": 64}
-_LABEL: Json = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[a-z0-9_. -]+$"}
+_LABEL: Json = {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[^A-Z]+$"}
 _LINE: Json = {"type": "string", "format": "uuid"}
 _PERMISSIONS: Json = {"type": "string", "enum": _SETTABLE}
 _CAP: Json = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}

@@ -43,7 +43,7 @@ def integer(query: dict[str, str], name: str, default: int, least: int, most: in
     text = query.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII) or not least <= int(text) <= (most or int(text)):
+    if not re.fullmatch(r"[0-9]{1,100}", text, re.ASCII) or not least <= int(text) <= (most or int(text)):
         bounds = f"from {least} to {most}" if most else f"of at least {least}"
         raise validation_error({name: f"Must be a whole number {bounds}."})
     return int(text)
@@ -68,9 +68,13 @@ def details_of(error: ValidationError) -> dict[str, str]:
     }
 
 
-def query_of(text: str) -> dict[str, str]:
-    """The query string; of a repeated name the last counts, and unknown names are ignored."""
-    return dict(parse_qsl(text, keep_blank_values=True))
+def query_of(text: str, *known: str) -> dict[str, str]:
+    """The query string; of a repeated name the last counts, and names not ``known`` are refused, as in bodies."""
+    query = dict(parse_qsl(text, keep_blank_values=True))
+    unknown = {name: "No such parameter." for name in query if name not in known}
+    if unknown:
+        raise validation_error(unknown)
+    return query
 
 
 def _parsed(model: type[_Body], body: bytes) -> _Body:
@@ -82,7 +86,7 @@ def _parsed(model: type[_Body], body: bytes) -> _Body:
 
 def _check_attributes(request: MintRequest | UpdateRequest, settings: Settings) -> None:
     label = request.agent_label
-    if label is not None and (label != label.lower() or len(label) > settings.agent_label_max):
+    if label is not None and (re.search("[A-Z]", label) or len(label) > settings.agent_label_max):
         raise validation_error({"agent_label": f"Lower case, at most {settings.agent_label_max} characters."})
     if request.permissions is Permissions.LEGACY_FULL:
         raise validation_error({"permissions": "legacy_full cannot be set."})
