@@ -12,7 +12,7 @@ import pytest
 
 from saperly_operator.saperly.errors import Doubt, NotSent, OutcomeUnknown
 from saperly_operator.saperly.transport import make_http_client
-from tests.unit.saperly.builders import KEY_ID, a_client, a_key
+from tests.unit.saperly.builders import KEY_ID, SERVICE_KEY, a_client, a_key
 from tests.unit.saperly.wire import answering, wire
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
@@ -90,3 +90,25 @@ async def test_when_encryption_breaks_after_the_request_the_outcome_is_unknown(
             await client.mint("{}", "key-1")
     assert caught.value.doubt is Doubt.DISCONNECTED
     assert len(server.received) == 1
+
+
+async def test_a_proxy_that_declines_is_shown_nothing_but_where_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with wire(answering(502, {})) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        pool = make_http_client(user_agent="test", trust_env=True)
+        async with a_client("https://saperly.example/api", http=pool) as client:
+            with pytest.raises(NotSent):
+                await client.get_key(KEY_ID)
+    (received,) = proxy.received
+    assert received.line == "CONNECT saperly.example:443 HTTP/1.1"
+    assert SERVICE_KEY not in str(received)
+
+
+async def test_a_proxy_of_the_environment_is_used_only_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, trusting: httpx.AsyncClient
+) -> None:
+    async with wire(answering(502, {})) as proxy, wire(A_KEY, tls=tls) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        async with a_client(server.url, http=trusting) as client:
+            await client.get_key(KEY_ID)
+    assert proxy.received == []
