@@ -8,6 +8,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +152,9 @@ def test_credentials_are_in_private_files_and_in_no_argument(control_plane: Cont
 
 
 @pytest.fixture(scope="module")
-def other_plane(control_plane: ControlPlane, assets: Assets) -> Any:
+def other_plane(control_plane: ControlPlane, assets: Assets) -> Iterator[ControlPlane]:
     """A second control plane beside the shared one, without nodes, for what must not be done to the shared one."""
-    started = time.monotonic()
     with ControlPlane(with_nodes=False, assets=assets) as plane:
-        assert time.monotonic() - started < UP_WITHIN
         yield plane
 
 
@@ -207,22 +207,20 @@ def test_a_port_that_was_taken_meanwhile_is_not_the_end(assets: Assets, monkeypa
 
 
 PARENT = """
-import sys
+import time
 from saperly_operator.envtest import ControlPlane
 plane = ControlPlane()
 plane.start()
 print(plane.directory, flush=True)
-sys.stdin.read()
+time.sleep(600)
 """
 
 
 def test_nothing_outlives_a_parent_that_was_killed_with_9_and_the_next_one_sweeps_its_folder(assets: Assets) -> None:
-    started = time.monotonic()
-    command = [sys.executable, "-c", PARENT]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        directory = Path(parent.stdout.readline().strip())
-        assert time.monotonic() - started < UP_WITHIN
+    begun = time.monotonic()
+    with started(sys.executable, "-c", PARENT) as (parent, said):
+        directory = Path(next(said).strip())
+        assert time.monotonic() - begun < UP_WITHIN
         assert len(processes_of(directory)) == len(["etcd", "apiserver", "controllers", "scheduler", "kwok"])
         parent.kill()
     deadline = time.monotonic() + 10
@@ -238,3 +236,28 @@ def processes_of(directory: Path) -> dict[int, str]:
     listed = subprocess.run(["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     lines = (line.strip().partition(" ") for line in listed.splitlines() if str(directory) in line)
     return {int(pid): argv for pid, _, argv in lines}
+
+
+COMMAND = "from saperly_operator.cli.main import app; app()"
+
+
+def test_the_command_keeps_one_running_until_it_is_told_to_stop(assets: Assets) -> None:
+    with started(sys.executable, "-c", COMMAND, "cluster", "--nodes=0", f"--user={OPERATOR}") as (running, said):
+        config = Path(next(said).strip().removeprefix("export KUBECONFIG="))
+        assert next(said).startswith(f"# as {OPERATOR}: export KUBECONFIG={config.parent}")
+        assert "kube-system" in Kubectl(assets.path("kubectl"), config)("get", "namespaces")
+        running.terminate()
+        assert running.wait(30) == 0
+    assert not config.parent.exists()
+    assert processes_of(config.parent) == {}
+
+
+@contextmanager
+def started(*command: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """A process, and the lines it says; killed in the end."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, iter(process.stdout)
+        finally:
+            process.kill()
