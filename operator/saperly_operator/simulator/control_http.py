@@ -68,7 +68,7 @@ class ControlHttp:
     def routes(self) -> list[Route]:
         return [
             Route(PREFIX + path, partial(self._serve, action), methods=[method])
-            for (method, path), action in _ACTIONS.items()
+            for (method, path), action in ROUTES.items()
         ]
 
     async def _serve(self, action: "Action", request: Request) -> Response:
@@ -176,7 +176,7 @@ def _counts(at: ControlHttp, _: Asked) -> list[CallCount]:
     return [CallCount(operation=op, status=status, count=count) for (op, status), count in counts.items()]
 
 
-_ACTIONS: Mapping[tuple[str, str], Action] = {
+ROUTES: Mapping[tuple[str, str], Action] = {
     ("GET", "/service-keys"): lambda at, _: list(at.core.store.service_keys()),
     ("POST", "/service-keys"): _create_service_key,
     ("DELETE", "/service-keys/{id}"): lambda at, asked: at.control.revoke_service_key(asked.id),
@@ -204,6 +204,7 @@ _ACTIONS: Mapping[tuple[str, str], Action] = {
     ("DELETE", "/calls"): lambda at, _: at.core.calls.clear(),
     ("GET", "/calls/counts"): _counts,
 }
+"""Method and path (under ``PREFIX``) to what is done."""
 
 
 def _json(body: bytes, status: int) -> Response:

@@ -4,6 +4,7 @@ Mint is remembered per (service key, method, path, key), rotate per (service key
 store; which first requests are still running is in ``Running``, in memory only: they die with the process.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -19,7 +20,7 @@ from saperly_operator.simulator.state import IdempotentAnswer, Operation
 from saperly_operator.simulator.store import Store
 
 HEADER = "idempotency-key"
-_MAX_LENGTH = 255
+_FORM = re.compile("[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ def claim_of(request: Request, operation: Operation, service_key_id: str, key_id
     key = request.headers.get(HEADER, "").strip()
     if not key:
         raise missing_idempotency_key()
-    if len(key) > _MAX_LENGTH:
-        raise validation_error({"Idempotency-Key": f"At most {_MAX_LENGTH} characters."})
+    if not _FORM.fullmatch(key):
+        raise validation_error({"Idempotency-Key": "At most 255 visible ASCII characters."})
     if operation is Operation.MINT:
         return Claim(f"{service_key_id} POST /v1/keys {key}", sha256(request.body).hexdigest())
     return Claim(f"{service_key_id} rotate {key}", key_id or "")

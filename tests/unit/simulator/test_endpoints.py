@@ -148,7 +148,7 @@ def test_a_line_must_exist_and_be_of_the_same_environment(call: str) -> None:
 
     def attempt(line_id: str) -> Any:
         if call == "mint":
-            return vendor.mint(f"mint with {line_id}", line_id=line_id)
+            return vendor.mint(f"mint-with-{line_id}", line_id=line_id)
         return vendor.call("PATCH", f"/v1/keys/{key}", {"line_id": line_id})
 
     released = vendor.control.create_line().id
@@ -195,7 +195,8 @@ def test_the_list_pages_over_live_keys_only() -> None:
 
 @pytest.mark.contract("list")
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=x", "limit=", "limit=-1", "offset=-1", "offset=1.5", "limit=٣"]
+    "query",
+    ["limit=0", "limit=101", "limit=x", "limit=", "limit=-1", "offset=-1", "offset=1.5", "limit=٣", "colour=red"],
 )
 def test_a_page_out_of_bounds_names_the_parameter(query: str) -> None:
     refused = Vendor().call("GET", f"/v1/keys?{query}")
@@ -203,7 +204,7 @@ def test_a_page_out_of_bounds_names_the_parameter(query: str) -> None:
 
 
 @pytest.mark.contract("list")
-@pytest.mark.parametrize("query", ["limit=1", "limit=100", "offset=0", "limit=1&offset=1000000", "colour=red"])
+@pytest.mark.parametrize("query", ["limit=1", "limit=100", "offset=0", "limit=1&offset=1000000"])
 def test_a_page_within_bounds_is_answered(query: str) -> None:
     assert Vendor().call("GET", f"/v1/keys?{query}").status == 200
 

@@ -123,6 +123,13 @@ def test_mint_and_rotate_need_an_idempotency_key(key: str | None) -> None:
     assert vendor.live_ids() == {child}
 
 
+@pytest.mark.parametrize(
+    ("key", "status"), [("x" * 255, 201), ("x" * 256, 422), ("two words", 422), ("schlüssel", 422)]
+)
+def test_an_idempotency_key_is_at_most_255_visible_characters(key: str, status: int) -> None:
+    assert Vendor().mint(key).status == status
+
+
 @pytest.mark.contract("sticky-402")
 @pytest.mark.parametrize("code", ["agent_cap_exceeded", "insufficient_credits", "payment_method_required"])
 def test_a_402_sticks_to_its_key_when_the_cause_is_mended(code: str) -> None:
@@ -133,7 +140,7 @@ def test_a_402_sticks_to_its_key_when_the_cause_is_mended(code: str) -> None:
     vendor.clock.advance(12 * HOUR - 1)
     again = vendor.mint("k")
     assert (again.refusal, again.json) == ((402, code), first.json)
-    assert vendor.mint("a new key").status == 201
+    assert vendor.mint("a-new-key").status == 201
     vendor.clock.advance(1)
     assert vendor.mint("k").status == 201
 
