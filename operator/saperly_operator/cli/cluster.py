@@ -46,8 +46,9 @@ def _prepare(assets: Assets) -> None:
 
 
 def _keep_running(plane: ControlPlane, console: Console) -> None:
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
     try:
         with plane:
             console.print(f"[green]●[/green] Kubernetes is ready at {plane.url}", highlight=False)
@@ -62,6 +63,7 @@ def _keep_running(plane: ControlPlane, console: Console) -> None:
         console.print("stopped", style="dim")
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    """Whoever asks, and however early: unwind as for Ctrl-C."""
+def _interrupt(number: int, _frame: object) -> None:
+    """Whoever asks, and however early: unwind as for Ctrl-C, once; the clean-up is not to be interrupted."""
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
