@@ -64,4 +64,5 @@ class Settings(BaseSettings):
     breaker_limit: Seconds = 900
     """The longest wait for a probe."""
     timings: Timings = Timings()
-    """The waits of the protocol. A production installation has no reason to change one."""
+    """The waits of the protocol, as ISO 8601 durations (``SAPERLY_TIMINGS__TAKEOVER_SETTLE=PT60S``). A production
+    installation has no reason to change one."""

@@ -115,7 +115,7 @@ async def build(
     cache, scratchpads = Cache(), Scratchpads()
     breaker_times = BreakerTimes(first=settings.breaker_first, longest=settings.breaker_limit)
     service_keys = ServiceKeys(
-        clock, connect_vendor, lambda: Gate(margin=settings.vendor_timeout, breaker_times=breaker_times)
+        clock, connect_vendor, lambda: Gate(margin=2 * settings.vendor_timeout, breaker_times=breaker_times)
     )
     observer = Observer(kube, cache, service_keys, scratchpads, myself)
     statuses = StatusWriter(kube, cache, EventWriter(kube, instance=holder), clock)

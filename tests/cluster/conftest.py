@@ -10,11 +10,14 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from saperly_operator.envtest import Assets, ControlPlane
+
+if TYPE_CHECKING:
+    from tests.cluster.world import World
 
 OPERATOR = "saperly-operator"
 """The restricted identity the operator runs under; it has the rights that a test's RBAC gives it, and no other."""
@@ -125,3 +128,13 @@ def namespace(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]
     kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
     yield name
     kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def world(kubectl: Kubectl, operator_kubeconfig: Path, tmp_path: Path, namespace: str) -> Iterator["World"]:
+    """A simulator and what an operator needs, installed; the test starts the operator."""
+    from tests.cluster.world import a_world  # it needs this module's Kubectl
+
+    with a_world(kubectl, operator_kubeconfig, tmp_path, namespace) as world:
+        world.install()
+        yield world

@@ -11,6 +11,7 @@ from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_failures import generations, mint_failed
 from saperly_operator.controller.cache import ObjectKey
 from saperly_operator.controller.refusals import refusal_of
+from saperly_operator.controller.scratch import Turn
 from saperly_operator.controller.secret_body import dry_run_body, update_patch
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut, ask_vendor
@@ -51,7 +52,7 @@ async def preflight(tools: Tools, observed: Observed, step: Preflight) -> None:
     if handle is None:
         return  # vanished since it was observed: the next look says so
     if scratch.turn is not None:
-        handle.gate.give_back(scratch.turn, tools.clock.monotonic())
+        scratch.turn.give_back(tools.clock.monotonic())
         scratch.turn = None
     turn = handle.gate.ask(Operation.MINT, tools.clock.monotonic())
     if not isinstance(turn, Granted):
@@ -75,7 +76,7 @@ async def preflight(tools: Tools, observed: Observed, step: Preflight) -> None:
         scratch.preflight = refused
         return
     # Crash here: a reserved turn is lost with the process, which costs nothing but that turn.
-    scratch.turn, scratch.preflight = turn, PreflightPassed(tools.clock.now())
+    scratch.turn, scratch.preflight = Turn(handle.gate, turn), PreflightPassed(tools.clock.now())
 
 
 async def _dry_run(tools: Tools, observed: Observed) -> None:
@@ -115,7 +116,7 @@ async def mint(tools: Tools, observed: Observed, step: Mint, decision: Decision)
     handle = tools.handle(observed.key, intent.provider, intent.service_key)
     if handle is None or handle.material != intent.material:
         return  # replaced since it was observed: the next look deals with it
-    turn, scratch.turn = scratch.turn, None
+    turn = scratch.take_turn(handle.gate, tools.clock.monotonic())
     try:
         # Crash here: the outcome is unknown. The next process replays: the plaintext if nothing had arrived, else a
         # redacted answer, after which the key is retired and another minted.

@@ -7,7 +7,7 @@ is only thrift. Keyed by uid, so that a recreated object never inherits anything
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from saperly_operator.budget.gate import Granted
+from saperly_operator.budget.gate import Gate, Granted
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.observed import (
     HeldKey,
@@ -21,6 +21,21 @@ from saperly_operator.lifecycle.observed import (
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.saperly.concealed import Plaintext
 
+_TURN_VALID = 20.0
+"""Seconds; less than the gate's margin, which also has to cover the request itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A mint's reserved turn, and the gate that granted it."""
+
+    gate: Gate
+    granted: Granted
+
+    def give_back(self, now: float) -> None:
+        """It was not used."""
+        self.gate.give_back(self.granted, now)
+
 
 @dataclass(slots=True)
 class Scratch:
@@ -30,7 +45,7 @@ class Scratch:
     plaintext: Plaintext | None = None
     redacted: RedactedKey | None = None
     preflight: PreflightPassed | PreflightRefused | None = None
-    turn: Granted | None = None
+    turn: Turn | None = None
     sweeps: dict[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: dict[str, datetime] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
@@ -42,6 +57,19 @@ class Scratch:
     def hold(self, held: HeldKey, plaintext: Plaintext) -> None:
         """A minted key's plaintext, until the Secret has it."""
         self.held, self.plaintext, self.redacted = held, plaintext, None
+
+    def take_turn(self, gate: Gate, now: float) -> Granted | None:
+        """The reserved turn, if it is one of ``gate`` and still fresh; one that is neither is given back.
+
+        The gate counted it when it was granted: used much later, the vendor would count one more in its own hour.
+        """
+        turn, self.turn = self.turn, None
+        if turn is None:
+            return None
+        if turn.gate is gate and now - turn.granted.at <= _TURN_VALID:
+            return turn.granted
+        turn.give_back(now)
+        return None
 
     def close_intent(self) -> None:
         """The intent is over, one way or another: nothing of it is kept, the plaintext least of all."""

@@ -38,7 +38,7 @@ class Timings:
     retry_first: timedelta = timedelta(seconds=5)
     retry_limit: timedelta = timedelta(minutes=5)
     # A proven dry run is good for this long.
-    preflight_valid: timedelta = timedelta(minutes=1)
+    preflight_valid: timedelta = timedelta(seconds=20)
     # An unreferenced key is an orphan only when it is this old by the vendor's own clock.
     orphan_age: timedelta = timedelta(minutes=30)
     # How often a key whose revocation is held up is looked at again.

@@ -1,0 +1,183 @@
+"""One test's own world on the shared control plane: a simulator, an operator's namespace, a provider, a namespace.
+
+Worlds on one control plane do not see each other: each has its own installation, its own service key and its own
+provider, which admits its own namespace only. One operator runs at a time.
+"""
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.conftest import Kubectl, KubectlError
+from tests.support.processes import OperatorProcess, Simulator
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+_numbers = itertools.count(1)
+
+
+class World:
+    """See the module's text. ``kubectl`` is the administrator's; the operator runs as its own restricted user."""
+
+    def __init__(self, kubectl: Kubectl, operator_kubeconfig: Path, folder: Path, namespace: str) -> None:
+        self.kubectl = kubectl
+        self.operator_kubeconfig = operator_kubeconfig
+        self.folder = folder
+        self.namespace = namespace
+        number = next(_numbers)
+        self.system = f"saperly-system-{number}"
+        self.provider = f"provider-{number}"
+        self.simulator = Simulator(folder, database=folder / "simulator.sqlite")
+        self.operator: OperatorProcess | None = None
+
+    @property
+    def vendor(self) -> Any:
+        """The simulator's control surface (``SimulatorControl``)."""
+        return self.simulator.control
+
+    # --- setting up ---------------------------------------------------------------------------------------------
+
+    def install(self, **provider_spec: Any) -> None:
+        """CRDs, RBAC, the service key's Secret, and the provider (``provider_spec`` overrides parts of its spec)."""
+        self.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds'}")
+        rbac = (ROOT / "examples" / "rbac.yaml").read_text().replace("saperly-system", self.system)
+        self.kubectl("apply", "--filename=-", stdin=rbac)
+        self.put_service_key(self.simulator.service_key_file.read_text())
+        self.kubectl.apply(self.provider_object(**provider_spec))
+
+    def put_service_key(self, value: str, name: str = "saperly-service-key") -> None:
+        """Create or replace the Secret that holds the service key."""
+        data = {"SAPERLY_SERVICE_KEY": base64.b64encode(value.encode()).decode()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+        self.kubectl.apply(secret, namespace=self.system)
+
+    def provider_object(self, **spec: Any) -> dict[str, Any]:
+        defaults = {
+            "environment": "test",
+            "serviceKeys": [{"name": "main", "secretRef": {"name": "saperly-service-key"}}],
+            "allowedNamespaces": {"names": [self.namespace]},
+        }
+        return {
+            "apiVersion": "saperly.com/v1alpha1",
+            "kind": "ClusterSaperlyProvider",
+            "metadata": {"name": self.provider},
+            "spec": defaults | spec,
+        }
+
+    def start_operator(self, settings: Mapping[str, str] | None = None) -> OperatorProcess:
+        """Start the operator (again)."""
+        self.operator = OperatorProcess(
+            self.folder,
+            kubeconfig=self.operator_kubeconfig,
+            api_url=self.simulator.base_url,
+            namespace=self.system,
+            settings=settings,
+        )
+        return self.operator.wait_started()
+
+    # --- SaperlyKeys --------------------------------------------------------------------------------------------
+
+    def key_object(self, name: str, metadata: Mapping[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+        """A SaperlyKey of this world's provider; ``spec`` adds to its spec."""
+        return {
+            "apiVersion": "saperly.com/v1alpha1",
+            "kind": "SaperlyKey",
+            "metadata": {"name": name, **(metadata or {})},
+            "spec": {"providerRef": {"name": self.provider}} | spec,
+        }
+
+    def apply_key(self, name: str, **spec: Any) -> None:
+        self.kubectl.apply(self.key_object(name, **spec), namespace=self.namespace)
+
+    def key(self, name: str) -> Any:
+        return self.kubectl.json("get", "saperlykey", name, f"--namespace={self.namespace}")
+
+    def keys(self) -> list[Any]:
+        items: list[Any] = self.kubectl.json("get", "saperlykeys", f"--namespace={self.namespace}")["items"]
+        return items
+
+    def condition(self, name: str, kind: str = "Ready") -> dict[str, Any]:
+        """A condition of a SaperlyKey; LookupError while it has none of that type."""
+        conditions = self.key(name).get("status", {}).get("conditions", [])
+        found: dict[str, Any] = {each["type"]: each for each in conditions}[kind]
+        return found
+
+    def wait_ready(self, name: str) -> dict[str, Any]:
+        """Until Ready is True for the object's present generation; returns the object."""
+
+        def ready() -> dict[str, Any] | None:
+            key: dict[str, Any] = self.key(name)
+            conditions = {each["type"]: each for each in key.get("status", {}).get("conditions", [])}
+            condition = conditions.get("Ready", {})
+            current = condition.get("observedGeneration") == key["metadata"]["generation"]
+            return key if condition.get("status") == "True" and current else None
+
+        return eventually(ready, f"{name} is Ready: {self._describe(name)}")
+
+    def wait_reason(self, name: str, reason: str, kind: str = "Ready") -> dict[str, Any]:
+        """Until the condition has that reason; returns the condition."""
+
+        def has_reason() -> dict[str, Any] | None:
+            condition = self.condition(name, kind)
+            return condition if condition["reason"] == reason else None
+
+        return eventually(has_reason, f"{name} has the reason {reason}")
+
+    def wait_gone(self, name: str) -> None:
+        """Until the SaperlyKey is gone."""
+        eventually(lambda: name not in {each["metadata"]["name"] for each in self.keys()}, f"{name} is gone")
+
+    def plaintext(self, secret: str, key: str = "SAPERLY_API_KEY") -> str:
+        """What the Secret holds. For comparison with the ledger's digest only: never print it."""
+        data = self.kubectl.json("get", "secret", secret, f"--namespace={self.namespace}")["data"]
+        return base64.b64decode(data[key]).decode()
+
+    def secret_names(self) -> set[str]:
+        """The Secrets in this world's namespace."""
+        items = self.kubectl.json("get", "secrets", f"--namespace={self.namespace}")["items"]
+        return {item["metadata"]["name"] for item in items}
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The events about a SaperlyKey, oldest first."""
+        items = self.kubectl.json("get", "events.events.k8s.io", f"--namespace={self.namespace}")["items"]
+        mine = [item for item in items if item["regarding"]["name"] == name]
+        return sorted(mine, key=lambda item: str(item["eventTime"]))
+
+    def _describe(self, name: str) -> str:
+        try:
+            return json.dumps(self.key(name).get("status", {}).get("conditions", []))
+        except KubectlError as error:
+            return str(error)
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop everything, and leave nothing on the control plane that another world's operator would look at."""
+        if self.operator is not None and self.operator.exit_code is None:
+            self.operator.terminate()
+        self.simulator.terminate()
+        for key in self.keys():
+            patch = '{"metadata":{"finalizers":[]}}'
+            name = key["metadata"]["name"]
+            self.kubectl(
+                "patch", "saperlykey", name, f"--namespace={self.namespace}", "--type=merge", f"--patch={patch}"
+            )
+            self.kubectl(
+                "delete", "saperlykey", name, f"--namespace={self.namespace}", "--ignore-not-found", "--wait=false"
+            )
+        self.kubectl("delete", "clustersaperlyprovider", self.provider, "--ignore-not-found", "--wait=false")
+        self.kubectl("delete", "namespace", self.system, "--ignore-not-found", "--wait=false")
+
+
+@contextmanager
+def a_world(kubectl: Kubectl, operator_kubeconfig: Path, folder: Path, namespace: str) -> Iterator[World]:
+    """A world that is installed by its test and closed after it."""
+    world = World(kubectl, operator_kubeconfig, folder, namespace)
+    try:
+        yield world
+    finally:
+        world.close()
