@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     """Seconds that one call to the Saperly API may take as a whole."""
     provider_refresh: Seconds = 30
     """Seconds between two looks at a provider's Secrets."""
+    drain: Seconds = 45
+    """Seconds that a stopping operator may take to deliver keys that are minted already; less than the Pod's
+    ``terminationGracePeriodSeconds``."""
     resync: Seconds = 600
     """Seconds between two full looks at everything, against what watches may have missed."""
 

@@ -21,6 +21,7 @@ from saperly_operator.budget.breaker import BreakerTimes
 from saperly_operator.budget.gate import Gate
 from saperly_operator.clock import Clock, SystemClock
 from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey
+from saperly_operator.controller.drain import Drain
 from saperly_operator.controller.installation import ensure_installation
 from saperly_operator.controller.observe import Observer, provider_key_of
 from saperly_operator.controller.orphans import OwnerlessOrphans
@@ -60,6 +61,7 @@ class Operator:
     provider_worker: ProviderWorker
     sweeper: Sweeper
     intake: Intake
+    drain: Drain
 
 
 async def run(settings: Settings) -> None:
@@ -138,14 +140,16 @@ def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
     orphans = OwnerlessOrphans(tools.kube, tools.clock, tools.timings, installation=myself.installation)
     sweeper = Sweeper(tools, orphans, installation=myself.installation, enqueue=keys.add)
     reconciler = Reconciler(tools, sweeper, providers, is_stopping=lambda: keys.is_closed)
+    key_worker = KeyWorker(keys, reconciler)
     return Operator(
         tools=tools,
         keys=keys,
         provider_queue=provider_queue,
-        key_worker=KeyWorker(keys, reconciler),
+        key_worker=key_worker,
         provider_worker=ProviderWorker(provider_queue, providers, settings.provider_refresh, dependents.look_again),
         sweeper=sweeper,
         intake=Intake(tools.cache, keys.add, provider_queue.add, keys.forget),
+        drain=Drain(key_worker, tools.scratchpads, tools.clock, limit=settings.drain),
     )
 
 
@@ -183,14 +187,15 @@ async def _running(
         ),
     ]
 
-    async def drain() -> None:
-        if not operator.keys.is_closed:
-            logger.info("draining", extra={"plaintexts": operator.tools.scratchpads.holding()})
+    def close() -> None:
         operator.keys.close()
         operator.provider_queue.close()
         for loop in loops:
             loop.cancel()
-        await asyncio.gather(*workers)
+
+    async def drain() -> None:
+        if not operator.keys.is_closed:
+            await operator.drain.run(close, workers)
 
     try:
         yield drain

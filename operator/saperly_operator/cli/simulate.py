@@ -82,6 +82,8 @@ def simulate(  # noqa: PLR0913, PLR0917 -- each is an option of the command
         from saperly_operator.simulator.server import ControlAccess, Simulator, listen, serve  # noqa: PLC0415
     except ImportError as error:
         raise typer.BadParameter("install saperly-operator[simulator] to serve the simulator") from error
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)  # one left by an earlier run would tell an address where nobody listens
     access = ControlAccess(_token_in(control_token_file)) if control else None
     store, entropy = _store_and_entropy(database, seed)
     simulator = Simulator(store, SystemClock(), entropy, access)

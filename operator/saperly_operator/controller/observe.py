@@ -105,7 +105,7 @@ class Observer:
             secret=self._secret_state(key, wanted),
             provider=self._provider_state(key),
             service_keys=self._service_key_states(key),
-            memory=self._scratchpads.of(key.metadata.uid).memory(),
+            memory=self._scratchpads.of(key.metadata.uid, (key.namespace, key.name)).memory(),
             former_secret=None if kept == wanted else self._secret_state(key, kept),
             older_claimant=self._older_claimant(key),
             stray_secrets=self._stray_secrets(key),

@@ -39,8 +39,9 @@ class Turn:
 
 @dataclass(slots=True)
 class Scratch:
-    """One object's scratchpad."""
+    """One object's scratchpad; ``key`` is its namespace and name."""
 
+    key: tuple[str, str] = ("", "")
     held: HeldKey | None = None
     plaintext: Plaintext | None = None
     redacted: RedactedKey | None = None
@@ -101,9 +102,9 @@ class Scratchpads:
     def __init__(self) -> None:
         self._by_uid: dict[str, Scratch] = {}
 
-    def of(self, uid: str) -> Scratch:
-        """The scratchpad of the object with that uid; a new one for a new object."""
-        return self._by_uid.setdefault(uid, Scratch())
+    def of(self, uid: str, key: tuple[str, str]) -> Scratch:
+        """The scratchpad of the object with that uid, called ``key`` (namespace, name); a new one for a new object."""
+        return self._by_uid.setdefault(uid, Scratch(key))
 
     def drop(self, uid: str) -> None:
         """The object is gone."""
@@ -112,3 +113,7 @@ class Scratchpads:
     def holding(self) -> int:
         """How many plaintexts are on their way to a Secret."""
         return sum(pad.plaintext is not None for pad in self._by_uid.values())
+
+    def keys_holding(self) -> list[tuple[str, str]]:
+        """The objects with a minted key that is not recorded yet."""
+        return [pad.key for pad in self._by_uid.values() if pad.held is not None]

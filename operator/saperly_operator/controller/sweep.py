@@ -150,7 +150,7 @@ class Sweeper:
         names |= {(str(known.spec.provider_ref), name) for _, name in entries}
         referenced = referenced_ids(status)
         stray = any(row.id not in referenced for row in rows)
-        scratch = self._scratchpads.of(known.metadata.uid)
+        scratch = self._scratchpads.of(known.metadata.uid, key)
         for name in names:
             if entry_key(name, known.namespace) in entries:
                 scratch.sweeps[name] = SweepView(listing.begun_at, listing.server_time, tuple(rows))

@@ -28,7 +28,8 @@ class Tools:
     timings: Timings
 
     def scratch(self, observed: Observed) -> Scratch:
-        return self.scratchpads.of(observed.key.metadata.uid)
+        key = observed.key
+        return self.scratchpads.of(key.metadata.uid, (key.namespace, key.name))
 
     def handle(self, key: SaperlyKey, provider: str, entry: str) -> Handle | None:
         """The service key that ``provider`` and ``entry`` of this object's status mean."""
