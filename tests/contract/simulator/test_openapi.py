@@ -63,6 +63,8 @@ def _some_live_key() -> str:
 
 def test_the_cases_met_successes_and_refusals_of_every_operation() -> None:
     """Runs after the cases above, in the order of this file; guards against a run that only ever met 404."""
+    if not _answers:
+        pytest.skip("the cases were not run")
     for name in _operations():
         met = {status for met_name, status in _answers if met_name == name}
         assert met & {200, 201}, f"{name} never succeeded: {met}"

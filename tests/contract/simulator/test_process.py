@@ -13,6 +13,7 @@ import pytest
 
 from saperly_operator.simulator.control_client import ControlError, SimulatorControl
 from saperly_operator.simulator.faults import Fault, FaultKind
+from saperly_operator.simulator.state import Operation
 from tests.contract.simulator.process import SimulatorProcess
 
 
@@ -62,6 +63,31 @@ def test_killed_amid_mints_the_ledger_holds_every_key_that_was_answered(tmp_path
         live = [child.id for child in second.control.live_keys()]
         assert live[: len(answered)] == answered
         assert len(live) - len(answered) in (0, 1), "at most the one mint whose answer the kill took"
+
+
+def test_what_took_effect_is_kept_when_the_kill_comes_before_the_answer(tmp_path: Path) -> None:
+    first = SimulatorProcess(tmp_path)
+    first.control.order_fault(Fault(kind=FaultKind.HOLD, when="after", operation=Operation.MINT))
+    request = threading.Thread(target=_mint_in_vain, args=[first])
+    request.start()
+    _wait_until_held(first)
+    first.kill()
+    request.join()
+
+    with SimulatorProcess(tmp_path) as second, second.client() as http:
+        replay = http.post("/v1/keys", json={"name": "x"}, headers={"Idempotency-Key": "k"}).json()["key"]
+        assert "plaintext_key" not in replay
+        assert [child.id for child in second.control.live_keys()] == [replay["id"]]
+
+
+def _mint_in_vain(simulator: SimulatorProcess) -> None:
+    with simulator.client() as http, contextlib.suppress(httpx.TransportError):
+        http.post("/v1/keys", json={"name": "x"}, headers={"Idempotency-Key": "k"})
+
+
+def _wait_until_held(simulator: SimulatorProcess) -> None:
+    while not simulator.control.faults()[0].holding:
+        pass  # each look is a round trip to the simulator
 
 
 def test_a_revoked_service_key_is_replaced_at_the_next_start(tmp_path: Path) -> None:
@@ -121,15 +147,9 @@ def test_without_control_those_paths_do_not_exist(tmp_path: Path) -> None:
 def test_sigterm_ends_it_even_with_a_request_held(tmp_path: Path) -> None:
     simulator = SimulatorProcess(tmp_path)
     simulator.control.order_fault(Fault(kind=FaultKind.HOLD))
-
-    def held() -> None:
-        with simulator.client() as http, contextlib.suppress(httpx.TransportError):
-            http.get("/v1/keys")
-
-    request = threading.Thread(target=held)
+    request = threading.Thread(target=_mint_in_vain, args=[simulator])
     request.start()
-    while not simulator.control.faults()[0].holding:
-        pass  # each look is a round trip to the simulator
+    _wait_until_held(simulator)
     simulator.stop()
     request.join()
     assert simulator.process.returncode in (0, -signal.SIGTERM)

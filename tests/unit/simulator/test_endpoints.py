@@ -343,12 +343,14 @@ def test_a_rotate_revokes_the_old_key_and_a_new_row_inherits_and_links() -> None
         "monthly_cap_cents": 5,
     }
     old = vendor.minted(**inherited)
+    vendor.control.use_key(old["id"], spend_cents=3)
     vendor.clock.advance(5)
     rotated = vendor.call("POST", f"/v1/keys/{old['id']}/rotate", key="r")
     new = rotated.key
     assert rotated.status == 201
     assert {name: new[name] for name in inherited} == inherited
-    assert (new["rotated_from"], new["revoked_at"], new["last_used_at"]) == (old["id"], None, None)
+    assert (new["rotated_from"], new["revoked_at"]) == (old["id"], None)
+    assert (new["last_used_at"], new["monthly_spend_cents"]) == (None, 0)
     assert new["id"] != old["id"]
     assert new["plaintext_key"] != old["plaintext_key"]
     assert vendor.live_ids() == {new["id"]}

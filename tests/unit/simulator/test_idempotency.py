@@ -257,6 +257,27 @@ def test_an_abandoned_request_lets_go_of_its_key() -> None:
     ]
 
 
+def test_a_fault_on_a_refused_duplicate_leaves_no_outcome_under_the_first_requests_key() -> None:
+    vendor = Vendor()
+    vendor.configure(cached_failures=[500])
+    running = vendor.begin_mint("k")
+    duplicate = vendor.begin_mint("k")
+    vendor.core.fail(duplicate, Response(500, {}, b"{}"))
+    vendor.finish(running)
+    vendor.core.fail(vendor.begin_mint("k"), Response(500, {}, b"{}"))
+    assert vendor.mint("k").status == 201
+
+
+def test_a_fault_after_a_refusal_does_not_let_go_of_the_key_that_a_later_request_holds() -> None:
+    vendor = Vendor()
+    refused = vendor.core.begin(vendor.request("POST", "/v1/keys", {"name": "x", "line_id": LINE}, key="k"))
+    vendor.core.commit(refused)
+    running = vendor.begin_mint("k")
+    vendor.core.fail(refused, Response(500, {}, b"{}"))
+    assert vendor.mint("k").refusal == (409, "idempotency_in_progress")
+    assert vendor.finish(running).status == 201
+
+
 def test_a_refused_duplicate_does_not_let_go_of_the_key_that_the_first_request_holds() -> None:
     vendor = Vendor()
     vendor.configure(limits=NO_LIMITS)

@@ -110,6 +110,18 @@ def test_a_lifted_limit_lets_all_through_and_a_limit_set_again_counts_what_went_
     assert (refused.refusal, refused.headers["Retry-After"]) == (TOO_MANY, "3600")
 
 
+def test_under_a_limit_that_was_lowered_one_waits_for_all_that_is_too_many_to_leave() -> None:
+    vendor = Vendor()
+    for n in range(10):
+        vendor.mint(f"k{n}")
+        vendor.clock.advance(10)
+    vendor.configure(limits=Limits(mint=3))
+    refused = vendor.mint("late")
+    assert refused.headers["Retry-After"] == str(HOUR - 100 + 70)
+    vendor.clock.advance(HOUR - 100 + 70)
+    assert vendor.mint("late").status == 201
+
+
 def test_a_request_with_a_bad_credential_does_not_count() -> None:
     vendor = Vendor()
     vendor.configure(limits=Limits(mint=1))
