@@ -106,13 +106,17 @@ async def _ports(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Kube, 
 
 
 async def build(
-    settings: Settings, kube: Kube, connect_vendor: Callable[[Credential], VendorApi], clock: Clock
+    settings: Settings,
+    kube: Kube,
+    connect_vendor: Callable[[Credential], VendorApi],
+    clock: Clock,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Operator:
     """Put the parts together. Raises KubeError."""
-    installation = await ensure_installation(kube, settings.namespace, lambda: secrets.token_hex(16))
+    installation = await ensure_installation(kube, settings.namespace, lambda: random_bytes(16).hex())
     if not installation.confirmed:
         logger.error("the installation's id was made in another cluster: nothing is changed at Saperly")
-    holder = f"{settings.identity}-{secrets.token_hex(4)}"
+    holder = f"{settings.identity}-{random_bytes(4).hex()}"
     myself = Myself(holder, clock.now(), installation.id, installation.confirmed)
     cache, scratchpads = Cache(), Scratchpads()
     breaker_times = BreakerTimes(first=settings.breaker_first, longest=settings.breaker_limit)

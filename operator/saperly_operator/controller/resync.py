@@ -36,7 +36,7 @@ async def resync(kube: Kube, intake: Intake) -> None:
         intake.key_event(None, body)
     # What was known before the list and is not in it is gone; what came since is none of this look's business.
     for secret in known_secrets - {_key_of(body) for body in secrets}:
-        cache.drop_secret(secret)
+        intake.secret_gone(secret)
     for key in known_keys - {_key_of(body) for body in keys}:
         cache.drop_key(key)
         intake.forget_key(key)

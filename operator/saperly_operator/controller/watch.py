@@ -51,18 +51,28 @@ class Intake:
         """A managed Secret appeared, changed, went, or lost its label (which looks like going)."""
         view = SecretView.of(body)
         key = (view.namespace, view.name)
-        before = self.cache.secret(key)
         if event == "DELETED":
-            self.cache.drop_secret(key)
-        elif not self.cache.put_secret(view):
+            self.secret_gone(key)
             return
-        names = {body["metadata"]["name"] for body in self.cache.claimants(view.namespace, view.name)}
-        for record in (view.record, before.record if before is not None else None):
-            owner = Owner.parse(record.owner) if record is not None else None
-            if owner is not None and owner.namespace == view.namespace:
+        before = self.cache.secret(key)
+        if self.cache.put_secret(view):
+            self._look_at_owners(key, before, view)
+
+    def secret_gone(self, key: ObjectKey) -> None:
+        """A Secret is no more, or no more ours to see."""
+        before = self.cache.secret(key)
+        self.cache.drop_secret(key)
+        self._look_at_owners(key, before)
+
+    def _look_at_owners(self, key: ObjectKey, *views: SecretView | None) -> None:
+        namespace, secret = key
+        names = {body["metadata"]["name"] for body in self.cache.claimants(namespace, secret)}
+        for view in views:
+            owner = Owner.parse(view.record.owner) if view is not None and view.record is not None else None
+            if owner is not None and owner.namespace == namespace:
                 names.add(owner.name)
         for name in names:
-            self.enqueue_key((view.namespace, name))
+            self.enqueue_key((namespace, name))
 
     def provider_event(self, kind: str, event: str | None, body: dict[str, Any]) -> None:
         """A provider appeared, changed or went."""

@@ -1,0 +1,120 @@
+"""Where a history goes wrong: crashes and lost answers at chosen calls, through wrappers of the two ports.
+
+Calls that change something are counted, at both APIs together, in the order in which the operator makes them. A
+history names some of them and says what happens there.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeVar
+
+import httpx
+
+from saperly_operator.kube.api import Kube, Object, PatchOptions, Resource
+from saperly_operator.kube.errors import Unavailable
+from saperly_operator.simulator.core import Core
+from saperly_operator.simulator.messages import Request
+
+Result = TypeVar("Result")
+
+
+class Crash(BaseException):
+    """The operator's process is gone at this line. Not an Exception: no code of the operator may catch it."""
+
+
+class Event(Enum):
+    """What happens at a call."""
+
+    CRASH_BEFORE = "the process dies before the request leaves"
+    CRASH_AFTER = "the process dies after the request took effect"
+    LOST_BEFORE = "the request never arrives"
+    LOST_AFTER = "the request takes effect and its answer is lost"
+
+
+@dataclass
+class Interruptions:
+    """The plan of one history: at which call what happens. ``trace`` is what the operator did, for people."""
+
+    plan: dict[int, Event] = field(default_factory=dict)
+    calls: int = 0
+    trace: list[str] = field(default_factory=list)
+
+    async def around(self, what: str, effect: Callable[[], Awaitable[Result]], lost: Exception) -> Result:
+        """Make one call, or what the plan makes of it."""
+        self.calls += 1
+        event = self.plan.get(self.calls)
+        self.trace.append(f"{self.calls:>3} {what}{f'   <- {event.value}' if event else ''}")
+        if event is Event.CRASH_BEFORE:
+            raise Crash
+        if event is Event.LOST_BEFORE:
+            raise lost
+        result = await effect()
+        if event is Event.CRASH_AFTER:
+            raise Crash
+        if event is Event.LOST_AFTER:
+            raise lost
+        return result
+
+
+class InterruptedKube:
+    """``Kube`` with the plan's events at its writes. Reads always work: losing one is losing nothing."""
+
+    def __init__(self, kube: Kube, interruptions: Interruptions, wrote: Callable[[], None]) -> None:
+        self._kube = kube
+        self._interruptions = interruptions
+        self._wrote = wrote
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        return await self._kube.get(resource, namespace, name)
+
+    async def list(self, resource: Resource, namespace: str | None = None, labels: str = "") -> list[Object]:
+        return await self._kube.list(resource, namespace, labels)
+
+    async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
+        what = f"create {resource.plural}/{body['metadata'].get('name', '')}{' (dry run)' if dry_run else ''}"
+        return await self._write(what, lambda: self._kube.create(resource, namespace, body, dry_run=dry_run))
+
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, patch: Object, *, options: PatchOptions
+    ) -> Object:
+        what = f"patch {resource.plural}/{name}{f'/{options.subresource}' if options.subresource else ''}"
+        return await self._write(what, lambda: self._kube.patch(resource, namespace, name, patch, options=options))
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str, version: str) -> None:
+        what = f"delete {resource.plural}/{name}"
+        await self._write(what, lambda: self._kube.delete(resource, namespace, name, uid=uid, version=version))
+
+    async def _write(self, what: str, effect: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            return await self._interruptions.around(what, effect, Unavailable(what, None, "lost"))
+        finally:
+            self._wrote()
+
+
+class InterruptedVendor(httpx.AsyncBaseTransport):
+    """httpx's transport straight into the simulator's core, with the plan's events at every call but reads."""
+
+    def __init__(self, core: Core, interruptions: Interruptions) -> None:
+        self._core = core
+        self._interruptions = interruptions
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        message = Request(
+            method=request.method,
+            path=request.url.raw_path.decode().partition("?")[0].removeprefix("/api"),
+            query=request.url.query.decode(),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.aread(),
+        )
+
+        async def effect() -> httpx.Response:
+            response = self._core.handle(message)
+            return httpx.Response(
+                response.status, headers=dict(response.headers), stream=httpx.ByteStream(response.body)
+            )
+
+        if request.method == "GET":
+            return await effect()
+        what = f"vendor {request.method} {message.path}"
+        return await self._interruptions.around(what, effect, httpx.ReadError("lost", request=request))

@@ -1,0 +1,125 @@
+"""Every crash and every lost answer, at every call that changes something, in every story of one key.
+
+A story is told once without trouble, to learn how many calls it takes; then once for each call and each kind of trouble
+at it. However it goes, in the end: the Secret holds a live key, exactly one key is live (none after a deletion), each
+trouble cost at most one more mint, and nothing was minted after deletion began.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.simulation.interruptions import Event, Interruptions
+from tests.simulation.virtual_time import run_virtually
+from tests.simulation.world import World
+
+Story = Callable[[World], Awaitable[None]]
+
+
+async def first_key(world: World) -> None:
+    await world.apply("support", agentLabel="support", monthlyCapCents=5000)
+    await world.live_on(hours=2)
+
+
+async def secret_deleted(world: World) -> None:
+    await first_key(world)
+    await world.delete_secret("support")
+    await world.live_on(hours=4)
+
+
+async def attributes_changed(world: World) -> None:
+    await first_key(world)
+    await world.apply("support", agentLabel="sales", monthlyCapCents=None)
+    await world.live_on(hours=2)
+
+
+async def secret_renamed(world: World) -> None:
+    await first_key(world)
+    await world.apply("support", secret={"name": "renamed", "key": "TOKEN"})
+    await world.live_on(hours=2)
+
+
+async def rotation_requested(world: World) -> None:
+    await first_key(world)
+    await world.annotate("support", rotate_requested_at="now")
+    await world.live_on(hours=4)
+
+
+async def deleted(world: World) -> None:
+    await first_key(world)
+    await world.delete("support")
+    await world.live_on(hours=4)
+
+
+async def deleted_at_once(world: World) -> None:
+    await world.apply("support")
+    await world.live_on(seconds=0.001)
+    await world.delete("support")
+    await world.live_on(hours=4)
+
+
+async def orphaned(world: World) -> None:
+    await world.apply("support", deletionPolicy="Orphan")
+    await world.live_on(hours=2)
+    await world.delete("support")
+    await world.live_on(hours=4)
+
+
+KEEPING: dict[str, tuple[Story, str, str]] = {
+    "first key": (first_key, "support", "SAPERLY_API_KEY"),
+    "Secret deleted by a user": (secret_deleted, "support", "SAPERLY_API_KEY"),
+    "attributes changed": (attributes_changed, "support", "SAPERLY_API_KEY"),
+    "Secret renamed": (secret_renamed, "renamed", "TOKEN"),
+    "rotation requested": (rotation_requested, "support", "SAPERLY_API_KEY"),
+}
+ENDING: dict[str, tuple[Story, int]] = {
+    "deleted": (deleted, 0),
+    "deleted at once": (deleted_at_once, 0),
+    "orphaned": (orphaned, 1),
+}
+
+
+def _told(story: Story, interruptions: Interruptions) -> World:
+    async def history() -> World:
+        world = World(interruptions=interruptions)
+        await world.install()
+        await story(world)
+        await world.stop()
+        return world
+
+    return run_virtually(history())
+
+
+@pytest.mark.parametrize("event", list(Event), ids=lambda event: event.name.lower())
+@pytest.mark.parametrize("name", list(KEEPING))
+def test_a_key_survives_trouble_at_any_call(name: str, event: Event) -> None:
+    story, secret, entry = KEEPING[name]
+    calm = _told(story, Interruptions())
+    for call in range(1, calm.interruptions.calls + 1):
+        world = _told(story, Interruptions({call: event}))
+        told = "\n".join([f"{event.name} at call {call}:", *world.interruptions.trace])
+        assert len(world.live()) == 1, told
+        live = world.live()[0]
+        assert run_virtually(world.digest(secret, entry)) == live.digest, told
+        key = run_virtually(world.key("support"))
+        assert key is not None, told
+        assert key.status.current is not None, told
+        assert key.status.current.id == live.id, told
+        assert (key.status.intent, key.status.retiring) == (None, ()), told
+        assert len(world.ledger()) <= len(calm.ledger()) + 1, told
+
+
+@pytest.mark.parametrize("event", list(Event), ids=lambda event: event.name.lower())
+@pytest.mark.parametrize("name", list(ENDING))
+def test_an_end_survives_trouble_at_any_call(name: str, event: Event) -> None:
+    story, live = ENDING[name]
+    calm = _told(story, Interruptions())
+    for call in range(1, calm.interruptions.calls + 1):
+        world = _told(story, Interruptions({call: event}))
+        told = "\n".join([f"{event.name} at call {call}:", *world.interruptions.trace])
+        assert run_virtually(world.key("support")) is None, told
+        assert len(world.live()) == live, told
+        if live:
+            assert run_virtually(world.digest("support")) == world.live()[0].digest, told
+        else:
+            assert run_virtually(world.digest("support")) is None, told

@@ -1,0 +1,60 @@
+"""An event loop whose time jumps: when nothing is ready, the next timer is due at once.
+
+Hours of the operator's life take milliseconds, and nothing depends on how fast the machine is. There is no real I/O in a
+simulation; waiting for something that can never happen ends it with an error instead of hanging.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """``select`` never waits: it notes how long it was asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise RuntimeError("deadlock: every task waits, and no timer is set")
+        self.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """See the module's text."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+class LoopClock:
+    """The clock of a ``VirtualTimeLoop``."""
+
+    def __init__(self, start: datetime = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)) -> None:
+        self._start = start
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+def run_virtually(history: Coroutine[Any, Any, Result]) -> Result:
+    """Run one history to its end in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(history)
