@@ -15,6 +15,7 @@ from saperly_operator.kube.api import Kube, Object, PatchOptions, Resource
 from saperly_operator.kube.errors import Unavailable
 from saperly_operator.simulator.core import Core
 from saperly_operator.simulator.messages import Request
+from tests.simulation.invariants import Invariants
 
 Result = TypeVar("Result")
 
@@ -38,6 +39,7 @@ class Interruptions:
 
     plan: dict[int, Event] = field(default_factory=dict)
     calls: int = 0
+    vendor_is_down: bool = False
     trace: list[str] = field(default_factory=list)
 
     async def around(self, what: str, effect: Callable[[], Awaitable[Result]], lost: Exception) -> Result:
@@ -95,9 +97,10 @@ class InterruptedKube:
 class InterruptedVendor(httpx.AsyncBaseTransport):
     """httpx's transport straight into the simulator's core, with the plan's events at every call but reads."""
 
-    def __init__(self, core: Core, interruptions: Interruptions) -> None:
+    def __init__(self, core: Core, interruptions: Interruptions, invariants: Invariants) -> None:
         self._core = core
         self._interruptions = interruptions
+        self._invariants = invariants
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         message = Request(
@@ -109,11 +112,14 @@ class InterruptedVendor(httpx.AsyncBaseTransport):
         )
 
         async def effect() -> httpx.Response:
+            await self._invariants.check(message)
             response = self._core.handle(message)
             return httpx.Response(
                 response.status, headers=dict(response.headers), stream=httpx.ByteStream(response.body)
             )
 
+        if self._interruptions.vendor_is_down:
+            raise httpx.ConnectError("down", request=request)
         if request.method == "GET":
             return await effect()
         what = f"vendor {request.method} {message.path}"

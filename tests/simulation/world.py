@@ -29,6 +29,7 @@ from saperly_operator.simulator.core import Core
 from saperly_operator.simulator.state import Child
 from saperly_operator.simulator.store import Store
 from tests.simulation.interruptions import Crash, InterruptedKube, InterruptedVendor, Interruptions
+from tests.simulation.invariants import Invariants
 from tests.simulation.virtual_time import LoopClock
 from tests.support.memory_kube import MemoryKube
 
@@ -49,6 +50,7 @@ class World:
         self.core = Core(Store(), self.clock, self.random.randbytes)
         self.control = Control(self.core)
         self.interruptions = interruptions or Interruptions()
+        self.invariants = Invariants(self.kube, self.core)
         self.crashes = 0
         self._process: asyncio.Task[None] | None = None
         self._intake: Intake | None = None
@@ -101,6 +103,11 @@ class World:
     async def delete(self, name: str) -> None:
         body = await self.kube.get(SAPERLY_KEYS, NAMESPACE, name)
         await self._delete(SAPERLY_KEYS, body)
+
+    async def edit_secret(self, name: str, patch: Object) -> None:
+        """As somebody with kubectl does."""
+        await self.kube.patch(SECRETS, NAMESPACE, name, patch, options=PLAIN)
+        self._wrote()
 
     async def delete_secret(self, name: str) -> None:
         await self._delete(SECRETS, await self.kube.get(SECRETS, NAMESPACE, name))
@@ -167,7 +174,7 @@ class World:
 
     async def _operate(self) -> None:
         """One process of the operator, from its start to its death."""
-        http = httpx.AsyncClient(transport=InterruptedVendor(self.core, self.interruptions))
+        http = httpx.AsyncClient(transport=InterruptedVendor(self.core, self.interruptions, self.invariants))
 
         def connect(credential: Credential) -> SaperlyClient:
             return SaperlyClient(URL, credential, http=http, clock=self.clock)
