@@ -263,8 +263,7 @@ def test_a_fault_on_a_refused_duplicate_leaves_no_outcome_under_the_first_reques
     running = vendor.begin_mint("k")
     duplicate = vendor.begin_mint("k")
     vendor.core.fail(duplicate, Response(500, {}, b"{}"))
-    vendor.finish(running)
-    vendor.core.fail(vendor.begin_mint("k"), Response(500, {}, b"{}"))
+    vendor.core.abandon(running)
     assert vendor.mint("k").status == 201
 
 
