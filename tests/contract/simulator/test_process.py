@@ -5,6 +5,7 @@ import itertools
 import json
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -153,6 +154,12 @@ def test_sigterm_ends_it_even_with_a_request_held(tmp_path: Path) -> None:
     simulator.stop()
     request.join()
     assert simulator.process.returncode in (0, -signal.SIGTERM)
+
+
+def test_the_other_commands_need_no_web_server() -> None:
+    look = "import sys, saperly_operator.cli.main; print({'starlette', 'uvicorn'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "set()\n"
 
 
 def test_a_database_in_use_is_refused_in_words(simulator: SimulatorProcess) -> None:
