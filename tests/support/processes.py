@@ -36,6 +36,7 @@ class Process:
     def __init__(self, argv: tuple[str, ...], log: Path, environment: Mapping[str, str]) -> None:
         self.log = log
         self._file = log.open("ab")
+        self._log_begins = self._file.tell()
         self._process = subprocess.Popen(
             argv, stdout=self._file, stderr=self._file, stdin=subprocess.DEVNULL, env=dict(environment)
         )
@@ -62,7 +63,10 @@ class Process:
         return code
 
     def output(self) -> str:
-        return self.log.read_text(errors="replace")
+        """What it has logged; not what a process before it left in the same file."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_begins)
+            return log.read().decode(errors="replace")
 
     def _reap(self) -> None:
         self._process.wait()
