@@ -17,6 +17,7 @@ import pytest
 from saperly_operator.envtest import Assets, ControlPlane
 
 if TYPE_CHECKING:
+    from tests.cluster.crash_site import CrashSite
     from tests.cluster.world import World
 
 OPERATOR = "saperly-operator"
@@ -138,3 +139,18 @@ def world(kubectl: Kubectl, operator_kubeconfig: Path, tmp_path: Path, namespace
     with a_world(kubectl, operator_kubeconfig, tmp_path, namespace) as world:
         world.install()
         yield world
+
+
+@pytest.fixture(scope="module")
+def site(
+    request: pytest.FixtureRequest,
+    kubectl: Kubectl,
+    operator_kubeconfig: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["CrashSite"]:
+    """A world whose operator is killed again and again, for all tests of one module: each uses objects of its own."""
+    from tests.cluster.crash_site import a_crash_site  # it needs this module's Kubectl
+
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    with a_crash_site(kubectl, operator_kubeconfig, tmp_path_factory.mktemp(name), name) as site:
+        yield site
