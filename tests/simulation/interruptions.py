@@ -4,6 +4,8 @@ Calls that change something are counted, at both APIs together, in the order in 
 history names some of them and says what happens there.
 """
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,13 +13,16 @@ from typing import TypeVar
 
 import httpx
 
-from saperly_operator.kube.api import Kube, Object, PatchOptions, Resource
-from saperly_operator.kube.errors import Unavailable
+from saperly_operator.kube.api import SAPERLY_KEYS, Kube, Object, PatchOptions, Resource
+from saperly_operator.kube.errors import KubeError, Unavailable
 from saperly_operator.simulator.core import Core
 from saperly_operator.simulator.messages import Request
-from tests.simulation.invariants import Invariants
+from tests.simulation.invariants import Invariants, Violation
 
 Result = TypeVar("Result")
+
+
+_LATE_SECONDS = 20.0
 
 
 class Crash(BaseException):
@@ -29,6 +34,7 @@ class Event(Enum):
 
     CRASH_BEFORE = "the process dies before the request leaves"
     CRASH_AFTER = "the process dies after the request took effect"
+    CRASH_LATE = "the process dies, and the request takes effect 20 s later"
     LOST_BEFORE = "the request never arrives"
     LOST_AFTER = "the request takes effect and its answer is lost"
 
@@ -40,10 +46,26 @@ class Interruptions:
     plan: dict[int, Event] = field(default_factory=dict)
     calls: int = 0
     vendor_is_down: bool = False
+    undelivered: list[str] = field(default_factory=list)
+    process: int = 0
+    violations: list[str] = field(default_factory=list)
+    _late: list[asyncio.Future[None]] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
+
+    async def alive(self, process: int) -> None:
+        """Return while that process lives; a dead one's tasks never get on, as after kill -9."""
+        if process != self.process:
+            await asyncio.get_running_loop().create_future()
 
     async def around(self, what: str, effect: Callable[[], Awaitable[Result]], lost: Exception) -> Result:
         """Make one call, or what the plan makes of it."""
+        try:
+            return await self._around(what, effect, lost)
+        except Crash:
+            self.process += 1
+            raise
+
+    async def _around(self, what: str, effect: Callable[[], Awaitable[Result]], lost: Exception) -> Result:
         self.calls += 1
         event = self.plan.get(self.calls)
         self.trace.append(f"{self.calls:>3} {what}{f'   <- {event.value}' if event else ''}")
@@ -51,6 +73,9 @@ class Interruptions:
             raise Crash
         if event is Event.LOST_BEFORE:
             raise lost
+        if event is Event.CRASH_LATE:
+            self._deliver_later(what, effect)
+            raise Crash
         result = await effect()
         if event is Event.CRASH_AFTER:
             raise Crash
@@ -58,19 +83,40 @@ class Interruptions:
             raise lost
         return result
 
+    def _deliver_later(self, what: str, effect: Callable[[], Awaitable[Result]]) -> None:
+        async def deliver() -> None:
+            await asyncio.sleep(_LATE_SECONDS)
+            self.undelivered.remove(what)
+            self.trace.append("    (the late request takes effect)")
+            try:
+                await effect()
+            except KubeError as error:
+                self.trace.append(f"    (or rather not: {error})")
+            except Violation as violation:
+                self.violations.append(str(violation))
+
+        self.undelivered.append(what)
+        self._late.append(asyncio.ensure_future(deliver()))
+
 
 class InterruptedKube:
     """``Kube`` with the plan's events at its writes. Reads always work: losing one is losing nothing."""
 
-    def __init__(self, kube: Kube, interruptions: Interruptions, wrote: Callable[[], None]) -> None:
+    def __init__(
+        self, kube: Kube, interruptions: Interruptions, invariants: Invariants, wrote: Callable[[], None]
+    ) -> None:
         self._kube = kube
+        self._invariants = invariants
         self._interruptions = interruptions
         self._wrote = wrote
+        self._process = interruptions.process
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        await self._interruptions.alive(self._process)
         return await self._kube.get(resource, namespace, name)
 
     async def list(self, resource: Resource, namespace: str | None = None, labels: str = "") -> list[Object]:
+        await self._interruptions.alive(self._process)
         return await self._kube.list(resource, namespace, labels)
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
@@ -81,13 +127,25 @@ class InterruptedKube:
         self, resource: Resource, namespace: str | None, name: str, patch: Object, *, options: PatchOptions
     ) -> Object:
         what = f"patch {resource.plural}/{name}{f'/{options.subresource}' if options.subresource else ''}"
-        return await self._write(what, lambda: self._kube.patch(resource, namespace, name, patch, options=options))
+
+        async def effect() -> Object:
+            if resource is not SAPERLY_KEYS:
+                return await self._kube.patch(resource, namespace, name, patch, options=options)
+            old = await self._kube.get(resource, namespace, name)
+            new = await self._kube.patch(resource, namespace, name, patch, options=options)
+            await self._invariants.check_status(old, new)
+            if old["metadata"].get("finalizers") and not new["metadata"].get("finalizers"):
+                self._invariants.check_let_go(old, self._interruptions.undelivered)
+            return new
+
+        return await self._write(what, effect)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str, version: str) -> None:
         what = f"delete {resource.plural}/{name}"
         await self._write(what, lambda: self._kube.delete(resource, namespace, name, uid=uid, version=version))
 
     async def _write(self, what: str, effect: Callable[[], Awaitable[Result]]) -> Result:
+        await self._interruptions.alive(self._process)
         try:
             return await self._interruptions.around(what, effect, Unavailable(what, None, "lost"))
         finally:
@@ -101,8 +159,10 @@ class InterruptedVendor(httpx.AsyncBaseTransport):
         self._core = core
         self._interruptions = interruptions
         self._invariants = invariants
+        self._process = interruptions.process
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._interruptions.alive(self._process)
         message = Request(
             method=request.method,
             path=request.url.raw_path.decode().partition("?")[0].removeprefix("/api"),
@@ -122,5 +182,10 @@ class InterruptedVendor(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("down", request=request)
         if request.method == "GET":
             return await effect()
-        what = f"vendor {request.method} {message.path}"
+        what = f"vendor {request.method} {message.path} {_asked_name(message)}".rstrip()
         return await self._interruptions.around(what, effect, httpx.ReadError("lost", request=request))
+
+
+def _asked_name(message: Request) -> str:
+    """The name that a mint asks for, tag and all."""
+    return str(json.loads(message.body)["name"]) if message.method == "POST" else ""

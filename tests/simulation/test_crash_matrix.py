@@ -19,6 +19,7 @@ Story = Callable[[World], Awaitable[None]]
 async def first_key(world: World) -> None:
     await world.apply("support", agentLabel="support", monthlyCapCents=5000)
     await world.live_on(hours=2)
+    await world.use_keys()
 
 
 async def secret_deleted(world: World) -> None:
@@ -121,5 +122,7 @@ def test_an_end_survives_trouble_at_any_call(name: str, event: Event) -> None:
         assert len(world.live()) == live, told
         if live:
             assert run_virtually(world.digest("support")) == world.live()[0].digest, told
-        else:
+        elif (
+            event is not Event.CRASH_LATE
+        ):  # a Secret written after the end holds a dead key, which nothing can prevent
             assert run_virtually(world.digest("support")) is None, told

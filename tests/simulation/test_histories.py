@@ -22,7 +22,7 @@ _BATCH = 10
 
 
 def _seeds() -> range:
-    text = os.environ.get("SEEDS", "100")
+    text = os.environ.get("SEEDS", "200")
     first, _, last = text.partition("..")
     return range(int(first), int(last) + 1) if last else range(int(first))
 
@@ -125,6 +125,7 @@ async def _live_through(history: History) -> None:
     await world.apply("support")
     for _ in range(rng.randint(2, 8)):
         await world.live_on(seconds=rng.choice([0.001, 0.01, 1, 90, 4000]))
+        await world.use_keys()
         deed, name = rng.choice(_DEEDS), rng.choice(_NAMES)
         history.tell(f"{deed.__name__} {name}")
         try:

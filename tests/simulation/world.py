@@ -29,13 +29,14 @@ from saperly_operator.simulator.core import Core
 from saperly_operator.simulator.state import Child
 from saperly_operator.simulator.store import Store
 from tests.simulation.interruptions import Crash, InterruptedKube, InterruptedVendor, Interruptions
-from tests.simulation.invariants import Invariants
+from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.virtual_time import LoopClock
 from tests.support.memory_kube import MemoryKube
 
 URL = "https://saperly.example/api"
 SYSTEM, NAMESPACE = "saperly-system", "agents"
 _WORKERS = 2
+_SETTINGS = Settings(namespace=SYSTEM, provider_refresh=1800)
 _RESTART_SECONDS = 2.0
 _WATCH_LAG_SECONDS = 0.01
 
@@ -76,6 +77,7 @@ class World:
                 "environment": "test",
                 "serviceKeys": [{"name": "main", "secretRef": {"name": "saperly-service-key"}}],
                 "allowedNamespaces": {"names": [NAMESPACE]},
+                "sweepInterval": "1h",
             },
         }
         await self.kube.create(CLUSTER_PROVIDERS, "", provider)
@@ -143,6 +145,14 @@ class World:
     def live(self) -> list[Child]:
         return [child for child in self.ledger() if child.revoked_at is None]
 
+    async def use_keys(self) -> None:
+        """As agents do: every key that a Secret holds is used, so that none passes for an orphan that nobody has."""
+        for secret in await self.kube.list(SECRETS):
+            key_id = (secret["metadata"].get("annotations") or {}).get("saperly.com/key-id")
+            child = self.core.store.child(key_id) if key_id else None
+            if child is not None and child.revoked_at is None:
+                self.control.use_key(child.id)
+
     # --- driving ------------------------------------------------------------------------------------------------
 
     async def live_on(self, **length: float) -> None:
@@ -157,7 +167,8 @@ class World:
                 await asyncio.sleep(_RESTART_SECONDS)
 
     async def stop(self) -> None:
-        """End the operator's process."""
+        """End the operator's process. Raises AssertionError when a late request broke an invariant."""
+        assert not self.interruptions.violations, self.interruptions.violations
         if self._process is not None:
             self._process.cancel()
             await asyncio.wait({self._process})
@@ -166,6 +177,8 @@ class World:
     def _bury(self) -> None:
         assert self._process is not None
         error = self._process.exception()
+        if isinstance(error, Violation):
+            raise AssertionError(str(error)) from error  # noqa: TRY004 (this is a test's verdict)
         if error is not None and not isinstance(error, Crash | KubeError):
             raise error
         self._process, self._intake = None, None
@@ -179,8 +192,8 @@ class World:
         def connect(credential: Credential) -> SaperlyClient:
             return SaperlyClient(URL, credential, http=http, clock=self.clock)
 
-        kube = InterruptedKube(self.kube, self.interruptions, self._wrote)
-        operator = await wiring.build(Settings(namespace=SYSTEM), kube, connect, self.clock, self.random.randbytes)
+        kube = InterruptedKube(self.kube, self.interruptions, self.invariants, self._wrote)
+        operator = await wiring.build(_SETTINGS, kube, connect, self.clock, self.random.randbytes)
         self._intake = operator.intake
         await resync(kube, operator.intake)
         tasks = [
