@@ -64,16 +64,19 @@ def test_client_and_server_are_the_pinned_version(kubectl: Kubectl) -> None:
 
 
 def test_a_user_has_no_right_until_rbac_gives_one_and_only_that(
-    kubectl: Kubectl, kubectl_as_operator: Kubectl, namespace: str
+    control_plane: ControlPlane, assets: Assets, kubectl: Kubectl, namespace: str
 ) -> None:
+    # A user of this test's own: other tests give the operator's user its rights, for the whole cluster.
+    user = f"system:serviceaccount:{namespace}:default"
+    as_user = Kubectl(assets.path("kubectl"), control_plane.service_account_kubeconfig(namespace, "default"))
     kubectl("create", "secret", "generic", "s", "--from-literal=a=b", f"--namespace={namespace}")
-    with pytest.raises(KubectlError, match=rf'Forbidden.*User "{OPERATOR}" cannot get resource "secrets"'):
-        kubectl_as_operator("get", "secret", "s", f"--namespace={namespace}")
+    with pytest.raises(KubectlError, match=rf'Forbidden.*User "{user}" cannot get resource "secrets"'):
+        as_user("get", "secret", "s", f"--namespace={namespace}")
     role = a_role_that_reads_secrets(namespace)
-    kubectl.apply(role, a_binding_of(role, OPERATOR), namespace=namespace)
-    assert "s" in kubectl_as_operator("get", "secret", "s", f"--namespace={namespace}")
+    kubectl.apply(role, a_binding_of(role, user), namespace=namespace)
+    assert "s" in as_user("get", "secret", "s", f"--namespace={namespace}")
     with pytest.raises(KubectlError, match="cannot delete resource"):
-        kubectl_as_operator("delete", "secret", "s", f"--namespace={namespace}")
+        as_user("delete", "secret", "s", f"--namespace={namespace}")
 
 
 def test_a_deployment_rolls_out_and_rolls_again_when_restarted(kubectl: Kubectl, namespace: str) -> None:
