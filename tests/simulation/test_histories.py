@@ -138,7 +138,7 @@ async def _live_through(history: History) -> None:
         key = await world.key(name)
         if key is not None and not key.is_being_deleted:
             await world.apply(name, suspend=False)
-    await world.live_on(hours=16)
+    await world.live_on(hours=30)  # more than the 24 idle hours of a key that was used against all sense
     await world.stop()
 
 

@@ -66,7 +66,7 @@ async def revoke_current(tools: Tools, observed: Observed, step: RevokeCurrent, 
 async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef, decision: Decision) -> None:
     """DELETE, then forget the key; or note what stands in the way."""
     try:
-        if isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and await _is_used(tools, handle, ref):
+        if isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and await _is_in_use(tools, handle, ref):
             await _hold(tools, observed, ref, decision, _USED)
             return
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
@@ -85,13 +85,18 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         tools.scratch(observed).failed(retire_work(ref), tools.clock.now(), tools.timings)
 
 
-_USED = "it has been used although nobody should hold it: revoke it in the Saperly portal, or delete this object"
+_USED = "it has been used although nobody should hold it: it is revoked after 24 idle hours, or by you in the portal"
 
 
-async def _is_used(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
-    """A key whose plaintext was lost cannot be in use; if the vendor says that it is, somebody holds it after all."""
+async def _is_in_use(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
+    """A key whose plaintext was lost cannot be in use; if the vendor says that it is, somebody holds it after all.
+
+    So it happens when a Secret was deleted before its key was recorded: whoever read it in between goes on with it.
+    """
     row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
-    return row.revoked_at is None and row.last_used_at is not None
+    if row.revoked_at is not None or row.last_used_at is None:
+        return False
+    return tools.clock.now() - row.last_used_at < tools.timings.idle_before_revoke
 
 
 async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:

@@ -41,6 +41,8 @@ class Timings:
     preflight_valid: timedelta = timedelta(seconds=20)
     # An unreferenced key is an orphan only when it is this old by the vendor's own clock.
     orphan_age: timedelta = timedelta(minutes=30)
+    # I5: a key that was used although nobody should hold it is revoked when the vendor saw no use of it for this long.
+    idle_before_revoke: timedelta = timedelta(hours=24)
     # How often a key whose revocation is held up is looked at again.
     held_recheck: timedelta = timedelta(hours=1)
     # How often a blocked object is looked at again without any event (the cause may go unseen).
