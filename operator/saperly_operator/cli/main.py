@@ -5,6 +5,7 @@ import typer
 from saperly_operator import __version__
 from saperly_operator.cli.cluster import cluster
 from saperly_operator.cli.crds import crds
+from saperly_operator.cli.demo import demo
 from saperly_operator.cli.run import run
 from saperly_operator.cli.simulate import simulate
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 
 app.command()(cluster)
 app.command()(crds)
+app.command()(demo)
 app.command()(run)
 app.command()(simulate)
 
