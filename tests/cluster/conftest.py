@@ -18,6 +18,7 @@ from saperly_operator.envtest import Assets, ControlPlane
 
 if TYPE_CHECKING:
     from tests.cluster.crash_site import CrashSite
+    from tests.cluster.user import User
     from tests.cluster.world import World
 
 OPERATOR = "saperly-operator"
@@ -142,15 +143,37 @@ def world(kubectl: Kubectl, operator_kubeconfig: Path, tmp_path: Path, namespace
 
 
 @pytest.fixture(scope="module")
-def site(
+def crash_site(
     request: pytest.FixtureRequest,
     kubectl: Kubectl,
     operator_kubeconfig: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator["CrashSite"]:
-    """A world whose operator is killed again and again, for all tests of one module: each uses objects of its own."""
+    """A world whose operator is killed again and again, for all tests of one module."""
     from tests.cluster.crash_site import a_crash_site  # it needs this module's Kubectl
 
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
     with a_crash_site(kubectl, operator_kubeconfig, tmp_path_factory.mktemp(name), name) as site:
         yield site
+
+
+@pytest.fixture
+def site(crash_site: "CrashSite") -> Iterator["CrashSite"]:
+    """The module's crash site, with its operator up and no fault left over. Each test uses objects of its own."""
+    yield crash_site
+    crash_site.heal()
+
+
+@pytest.fixture(scope="module")
+def user(
+    request: pytest.FixtureRequest,
+    kubectl: Kubectl,
+    operator_kubeconfig: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["User"]:
+    """Someone who uses the operator, in a world that all tests of one module share: each uses keys of its own."""
+    from tests.cluster.user import a_user  # it needs this module's Kubectl
+
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-") + "-user"
+    with a_user(kubectl, operator_kubeconfig, tmp_path_factory.mktemp(name), name) as user:
+        yield user

@@ -1,132 +1,55 @@
-"""Where the operator is killed: the requests of the protocol by name, and a world in which each can be held.
+"""A world in which the operator is killed with -9 while one of its requests is held.
 
-Used by ``test_crash*`` and ``test_shutdown``. A case applies an object of its own, holds one request of its history (at
-the proxy before the kube-apiserver, or in the simulator), kills the operator with -9, decides what becomes of the held
-request, and starts the operator again; what must be true in the end is asserted here, by the simulator's ledger.
+Used by ``test_crash*``. Held at the proxy before the kube-apiserver, or in the simulator, a request either never
+arrives, arrives after the death of its sender, or arrived and only its answer is lost. What must be true in the end is
+asserted here, by the simulator's ledger and the plaintext in the Secret.
+
+One death serves many cases at once: each has an object of its own, stopped at a request of its own (``wave``).
 """
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from saperly_operator.resources import annotations
 from saperly_operator.simulator.faults import Fault, FaultKind
 from saperly_operator.simulator.state import Child, Operation
 from tests.cluster.conftest import Kubectl
+from tests.cluster.crash_points import AtKube, AtVendor, Case, Fate, Place
 from tests.cluster.world import World
-from tests.support.kube_proxy import Body, Hold, KubeProxy, Match, Order, When
+from tests.support.kube_proxy import Hold, KubeProxy, Order, When
 from tests.support.waiting import eventually
 
 _names = itertools.count(1)
 
+_PATIENT = {
+    "SAPERLY_WORKERS": "64",
+    "SAPERLY_KUBE_TIMEOUT": "120",
+    "SAPERLY_VENDOR_READ_TIMEOUT": "120",
+    "SAPERLY_VENDOR_TIMEOUT": "120",
+}
+"""Requests are held until all cases of a wave are in place, and each keeps a worker busy."""
 
-class Fate(Enum):
-    """What becomes of the request in flight when its sender dies."""
-
-    NEVER_ARRIVES = "the request never arrives"
-    ARRIVES_LATE = "the request arrives after the death"
-    ANSWER_LOST = "the request arrives and its answer is lost"
-
-
-# --- requests to the kube-apiserver ----------------------------------------------------------------------------------
-
-KubeStep = Callable[[str], Match]
-"""The request of one step, for the SaperlyKey (or the Secret) of that name."""
+_UNLIMITED = {"mintsPerHour": 10000, "rotatesPerHour": 10000, "listsPerHour": 10000}
 
 
-def _metadata_patch(holds: Callable[[list[str]], bool]) -> KubeStep:
-    def of(name: str) -> Match:
-        return Match("PATCH", rf"/saperlykeys/{name}\?", lambda body: holds(body["metadata"].get("finalizers", [])))
+class Stop(ABC):
+    """A request that will be held, and what becomes of it."""
 
-    return of
+    @abstractmethod
+    def wait_held(self) -> None:
+        """Until the request is there."""
 
-
-def _status_patch(holds: Callable[[dict[str, Any]], bool]) -> KubeStep:
-    def of(name: str) -> Match:
-        return Match("PATCH", rf"/saperlykeys/{name}/status\?", lambda body: holds(body["status"]))
-
-    return of
-
-
-def _named(name: str) -> Callable[[Body], bool]:
-    return lambda body: bool(body["metadata"]["name"] == name)
-
-
-def dry_run(name: str) -> Match:
-    """The preflight of a Secret that is not there yet."""
-    return Match("POST", r"/secrets\?.*dryRun=All", _named(name))
-
-
-def secret_create(name: str) -> Match:
-    return Match("POST", r"/secrets\?(?!.*dryRun)", _named(name))
-
-
-def secret_patch(name: str) -> Match:
-    """A new plaintext into a Secret that exists."""
-    return Match("PATCH", rf"/secrets/{name}\?(?!.*dryRun)", lambda body: bool(body.get("data")))
-
-
-def fence(name: str) -> Match:
-    return Match(
-        "PATCH", rf"/secrets/{name}\?", lambda body: annotations.FENCED_BY in body["metadata"].get("annotations", {})
-    )
-
-
-def secret_release(name: str) -> Match:
-    """Our record taken off the Secret (``Orphan``)."""
-    return Match(
-        "PATCH",
-        rf"/secrets/{name}\?",
-        lambda body: annotations.KEY_ID in body["metadata"]["annotations"] and not body.get("data"),
-    )
-
-
-def secret_delete(name: str) -> Match:
-    return Match("DELETE", rf"/secrets/{name}(\?|$)")
-
-
-def event(reason: str) -> KubeStep:
-    return lambda name: Match(
-        "POST", "/events", lambda body: (body["regarding"]["name"], body["reason"]) == (name, reason)
-    )
-
-
-finalizer_set = _metadata_patch(lambda finalizers: annotations.FINALIZER in finalizers)
-finalizer_removal = _metadata_patch(lambda finalizers: annotations.FINALIZER not in finalizers)
-intent_stored = _status_patch(lambda status: status["intent"] is not None)
-"""After a restart: the takeover of the dead process's intent."""
-intent_abandoned = _status_patch(lambda status: status["intent"] is None and bool(status["retiring"]))
-recorded = _status_patch(lambda status: status["intent"] is None and status["current"] is not None)
-key_forgotten = _status_patch(lambda status: status["intent"] is None and not status["retiring"])
-
-
-# --- the world -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AtKube:
-    """Stop at this request to the kube-apiserver."""
-
-    step: KubeStep
-
-
-@dataclass(frozen=True, slots=True)
-class AtVendor:
-    """Stop at the next call of this operation."""
-
-    operation: Operation
-
-
-Place = AtKube | AtVendor
+    @abstractmethod
+    def settle(self) -> None:
+        """Its sender is dead: let its fate happen."""
 
 
 class CrashSite:
-    """A world whose operator speaks to the kube-apiserver through a proxy."""
+    """See the module's text; its operator speaks to the kube-apiserver through ``proxy``."""
 
     def __init__(self, world: World, proxy: KubeProxy) -> None:
         self.world = world
@@ -137,26 +60,38 @@ class CrashSite:
     def new_name(self) -> str:
         return f"key-{next(_names)}"
 
+    def apply_ready(self, names: Iterable[str], **spec: Any) -> None:
+        """Apply SaperlyKeys and wait until they all are Ready."""
+        names = list(names)
+        objects = [self.world.key_object(name, **spec) for name in names]
+        self.world.kubectl.apply(*objects, namespace=self.world.namespace)
+        for name in names:
+            self.world.wait_ready(name)
+
     def rows(self, name: str) -> list[Child]:
-        """Every key ever minted for the SaperlyKey of that name, oldest first."""
+        """Every key ever minted for the SaperlyKey of that name, oldest first; released ones too."""
         readable = f"{self.world.namespace}/{name}"
-        return [
-            row for row in self.world.vendor.ledger() if row.name == readable or row.name.startswith(f"{readable} [")
-        ]
+        return [row for row in self.world.vendor.ledger() if f"{row.name} ".startswith(f"{readable} ")]
 
     def live(self, name: str) -> list[Child]:
         return [row for row in self.rows(name) if row.revoked_at is None]
 
+    def digest(self, secret: str, entry: str = "SAPERLY_API_KEY") -> str:
+        """Of the plaintext in a Secret, as the ledger has it for each key."""
+        return hashlib.sha256(self.world.plaintext(secret, entry).encode()).hexdigest()
+
     # --- crashes ------------------------------------------------------------------------------------------------
 
-    def stop_at(self, place: Place, name: str, fate: Fate) -> "Stop":
+    def stop_at(self, place: Place, name: str, fate: Fate) -> Stop:
         """Order the request of ``name`` at ``place`` to be held, on the side of its effect that ``fate`` needs."""
-        when = When.AFTER if fate is Fate.ANSWER_LOST else When.BEFORE
         match place:
             case AtKube(step):
-                return StopAtKube(self.proxy, self.proxy.order(step(name), Hold(when)), fate)
+                when = When.AFTER if fate is Fate.ANSWER_LOST else When.BEFORE
+                return _StopAtKube(self.proxy.order(step(name), Hold(when)), fate)
+            case AtVendor(Operation.MINT):
+                return _StopAtVendor(self.world, Operation.MINT, None, fate)
             case AtVendor(operation):
-                return StopAtVendor(self.world, operation, fate)
+                return _StopAtVendor(self.world, operation, self.rows(name)[-1].id, fate)
 
     def kill(self) -> None:
         """kill -9 of the operator."""
@@ -164,47 +99,75 @@ class CrashSite:
         self.world.operator.kill()
 
     def restart(self) -> None:
-        self.world.start_operator()
+        self.world.start_operator(_PATIENT)
 
-    def crash(self, stop: "Stop") -> None:
-        """Once the request is held: kill the operator, decide the request's fate, start the operator again."""
-        stop.wait_held()
+    def crash(self, *stops: Stop) -> None:
+        """Once all requests are held: kill the operator, decide the requests' fates, start the operator again."""
+        for stop in stops:
+            stop.wait_held()
         self.kill()
-        stop.settle()
+        for stop in stops:
+            stop.settle()
         self.restart()
+
+    def wave(self, cases: Mapping[str, Case], begin: Callable[[str], None], **spec: Any) -> dict[str, str]:
+        """One death for all cases. ``begin`` starts an object's history; with a ``spec`` objects are Ready before it.
+
+        Returns the object's name for each case.
+        """
+        names = {case: self.new_name() for case in cases}
+        if spec:
+            self.apply_ready(names.values(), **spec)
+        stops = []
+        for case, name in names.items():
+            stop = self.stop_at(cases[case].place, name, cases[case].fate)
+            begin(name)
+            try:
+                stop.wait_held()
+            except TimeoutError:
+                raise AssertionError(f"no request to hold: {case}") from None
+            stops.append(stop)
+        self.crash(*stops)
+        return names
+
+    def heal(self) -> None:
+        """Undo what a test that failed may have left behind."""
+        self.proxy.cancel_all()
+        self.world.vendor.cancel_all_faults()
+        if self.world.operator is None or self.world.operator.exit_code is not None:
+            self.restart()
 
     # --- what must be true in the end ----------------------------------------------------------------------------
 
-    def assert_ready_with_one_live_key(self, name: str, *, mints: int, secret: str | None = None) -> None:
-        """Ready by itself; the Secret holds the one live key; nothing is open; so many were minted in all."""
+    def assert_one_live_key(
+        self,
+        name: str,
+        *,
+        mints: int,
+        replaced: str | None = None,
+        secret: str | None = None,
+        entry: str = "SAPERLY_API_KEY",
+    ) -> Child:
+        """By itself: Ready, nothing open, and the Secret holds the one live key; so many were minted in all.
+
+        ``replaced`` is the id of a key that must not be the current one any more. Returns the ledger's row.
+        """
 
         def at_rest() -> dict[str, Any] | None:
-            status = self.world.wait_ready(name)["status"]
-            is_open = status.get("intent") or status.get("retiring")
+            status: dict[str, Any] = self.world.wait_ready(name)["status"]
+            is_open = status.get("intent") or status.get("retiring") or status["current"]["id"] == replaced
             return None if is_open else status
 
         status = eventually(at_rest, f"{name} has nothing left to do")
         (live,) = self.live(name)
         assert live.id == status["current"]["id"]
-        digest = hashlib.sha256(self.world.plaintext(secret or name).encode()).hexdigest()
-        assert digest == live.digest, "the plaintext in the Secret is that of the live key"
+        assert self.digest(secret or name, entry) == live.digest, "the Secret holds the plaintext of the live key"
         assert len(self.rows(name)) == mints
+        return live
 
 
-class Stop:
-    """A request that will be held, and what becomes of it."""
-
-    def wait_held(self) -> None:
-        raise NotImplementedError
-
-    def settle(self) -> None:
-        """Its sender is dead: let its fate happen."""
-        raise NotImplementedError
-
-
-class StopAtKube(Stop):
-    def __init__(self, proxy: KubeProxy, order: Order, fate: Fate) -> None:
-        self._proxy = proxy
+class _StopAtKube(Stop):
+    def __init__(self, order: Order, fate: Fate) -> None:
         self._order = order
         self._fate = fate
 
@@ -218,13 +181,15 @@ class StopAtKube(Stop):
             self._order.lose()
 
 
-class StopAtVendor(Stop):
-    def __init__(self, world: World, operation: Operation, fate: Fate) -> None:
+class _StopAtVendor(Stop):
+    def __init__(self, world: World, operation: Operation, key_id: str | None, fate: Fate) -> None:
         self._world = world
-        when = "after" if fate is Fate.ANSWER_LOST else "before"
-        self._hold = world.vendor.order_fault(Fault(kind=FaultKind.HOLD, when=when, operation=operation))
-        if fate is Fate.NEVER_ARRIVES:  # once let go, the connection breaks before anything took effect
-            world.vendor.order_fault(Fault(kind=FaultKind.RESET, when="before", operation=operation))
+        hold = Fault(kind=FaultKind.HOLD, operation=operation, key_id=key_id)
+        if fate is Fate.ANSWER_LOST:
+            hold = hold.model_copy(update={"when": "after"})
+        self._hold = world.vendor.order_fault(hold)
+        if fate is Fate.NEVER_ARRIVES:  # let go, it breaks before it took effect
+            world.vendor.order_fault(Fault(kind=FaultKind.RESET, operation=operation, key_id=key_id))
 
     def wait_held(self) -> None:
         eventually(self._is_holding, "the call is held at the vendor")
@@ -241,14 +206,15 @@ class StopAtVendor(Stop):
 @contextmanager
 def a_crash_site(kubectl: Kubectl, operator_kubeconfig: Path, folder: Path, namespace: str) -> Iterator[CrashSite]:
     """An installed world with its operator running through a proxy; closed in the end."""
-    proxy = KubeProxy(operator_kubeconfig, folder)
     kubectl("create", "namespace", namespace)
+    proxy = KubeProxy(operator_kubeconfig, folder)
     world = World(kubectl, proxy.kubeconfig, folder, namespace)
     try:
-        world.install()
+        world.install(limits=_UNLIMITED)
         world.vendor.lift_limits()
-        world.start_operator()
-        yield CrashSite(world, proxy)
+        site = CrashSite(world, proxy)
+        site.restart()
+        yield site
     finally:
         world.close()
         proxy.close()

@@ -127,7 +127,8 @@ class Order:
 
     def lose(self) -> None:
         """What is held goes no further: the request never arrives, or its answer does not."""
-        self._passes.set_result(False)
+        if not self._passes.done():
+            self._passes.set_result(False)
 
     @property
     def is_spent(self) -> bool:
@@ -177,11 +178,11 @@ class KubeProxy:
             self._orders.append(order)
         return order
 
-    def cancel(self, order: Order) -> None:
-        """Take an order back, whether or not it had its effect; what it holds is lost."""
+    def cancel_all(self) -> None:
+        """Take every order back, whether or not it had its effect; what is held is lost."""
         with self._lock:
-            self._orders.remove(order)
-        if not order._passes.done():
+            orders, self._orders = self._orders, []
+        for order in orders:
             order.lose()
 
     def requests(self, match: Match | None = None) -> list[Request]:
@@ -192,8 +193,7 @@ class KubeProxy:
 
     def close(self) -> None:
         """Let go of everything; what is held is lost."""
-        for order in list(self._orders):
-            self.cancel(order)
+        self.cancel_all()
         self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=PATIENCE)
