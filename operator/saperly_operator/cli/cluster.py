@@ -3,13 +3,13 @@
 It runs in the foreground and takes everything with it when it ends: Ctrl-C, TERM, or a closed terminal.
 """
 
-import signal
 import time
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from saperly_operator.cli.signals import unwind_on_signals
 from saperly_operator.envtest import Assets, ControlPlane, EnvtestError
 
 
@@ -46,9 +46,7 @@ def _prepare(assets: Assets) -> None:
 
 
 def _keep_running(plane: ControlPlane, console: Console) -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _interrupt)
+    unwind_on_signals()
     try:
         with plane:
             console.print(f"[green]●[/green] Kubernetes is ready at {plane.url}", highlight=False)
@@ -61,9 +59,3 @@ def _keep_running(plane: ControlPlane, console: Console) -> None:
                 time.sleep(1)
     except KeyboardInterrupt:
         console.print("stopped", style="dim")
-
-
-def _interrupt(number: int, _frame: object) -> None:
-    """Whoever asks, and however early: unwind as for Ctrl-C, once; the clean-up is not to be interrupted."""
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt

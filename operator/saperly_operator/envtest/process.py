@@ -8,7 +8,7 @@ lives as long as the group; callers may start and stop a group from different th
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -69,20 +69,26 @@ class Children:
     def __getitem__(self, name: str) -> Child:
         return self._children[name]
 
-    def start(self, name: str, argv: Sequence[str]) -> Child:
-        """Start a command; its output goes to ``<name>.log``, appended when a command of that name ran before."""
+    def start(self, name: str, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
+        """Start a command; its output goes to ``<name>.log``, appended when a command of that name ran before.
+
+        ``environment`` replaces this process's own; the command's own argv never shows what is in it.
+        """
         log = self._logs / f"{name}.log"
-        process = self._starter.submit(self._spawn, argv, log).result()
+        process = self._starter.submit(self._spawn, argv, log, environment).result()
         child = self._children[name] = Child(name, argv, log, process)
         return child
 
-    def _spawn(self, argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, argv: Sequence[str], log: Path, environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_TETHER), self._tether, str(os.getpid()), *argv],
                 stdin=subprocess.PIPE if self._tether == "pipe" else subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env=environment,
                 start_new_session=True,  # a Ctrl-C at the terminal is ours to handle, in order
             )
 

@@ -1,59 +1,87 @@
-"""What the demo shows: steps with their times as they happen, manifests, tables. Never a secret."""
+"""What the demo says: one line a step with the seconds since its beginning, coloured on a terminal, plain elsewhere."""
 
-import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
-from saperly_operator.simulator.state import Child
+_MARGIN = " " * 10
+_PLAIN_WIDTH = 120
 
 
 class Screen:
-    """A console with a clock that starts with the demo."""
+    """Prints as things happen. ``monotonic`` is the clock whose zero the demo's beginning is."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, monotonic: Callable[[], float]) -> None:
         self._console = console
-        self._began = time.monotonic()
+        self._monotonic = monotonic
+        self._began = monotonic()
 
-    def dim(self, line: str) -> None:
-        """Something on the side: progress of a build, a hint."""
-        self._console.print(line, style="dim", markup=False, highlight=False)
+    @classmethod
+    def of_this_terminal(cls, monotonic: Callable[[], float]) -> "Screen":
+        """On standard output; as wide as the terminal, or ``_PLAIN_WIDTH`` in a pipe."""
+        console = Console(highlight=False)
+        return cls(console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH), monotonic)
 
-    def chapter(self, title: str) -> None:
+    def title(self, text: str) -> None:
+        """A new act."""
         self._console.print()
-        self._console.rule(title, align="left", style="cyan")
+        self._console.print(Text(text, style="bold"))
 
-    def step(self, what: str, detail: str = "") -> None:
-        """Something happened, just now."""
-        elapsed = time.monotonic() - self._began
-        line = f"[dim]{elapsed:7.2f} s[/dim]  [green]✓[/green] {what}  [dim]{detail}[/dim]"
-        self._console.print(line, highlight=False, soft_wrap=True)
+    def say(self, text: str) -> None:
+        """A sentence about what follows."""
+        self._console.print(Text(_MARGIN + text), soft_wrap=True)
 
-    def failure(self, line: str) -> None:
-        self._console.print(line, style="red", markup=False, highlight=False)
+    def note(self, text: str) -> None:
+        """A detail, with its time."""
+        self._timed("·", text, "dim")
 
-    def yaml(self, text: str) -> None:
-        self._console.print(Syntax(text.strip(), "yaml", background_color="default"))
+    def done(self, text: str) -> None:
+        """Something that holds, checked, with its time."""
+        self._timed("✓", text, "green")
+
+    def failed(self, text: str) -> None:
+        """Something that should hold and does not."""
+        self._timed("✗", text, "bold red")
+
+    def command(self, line: str) -> None:
+        """A command that is run now, fit to be copied."""
+        self._console.print(Text(f"{_MARGIN}$ ").append(line, style="bold cyan"), soft_wrap=True)
 
     def output(self, text: str) -> None:
         """What a command printed."""
-        self._console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
+        for line in text.rstrip().splitlines():
+            self._console.print(Text(f"{_MARGIN}  {line}"), soft_wrap=True)
 
-    def ledger(self, children: list[Child]) -> None:
-        """Every key that the vendor ever minted."""
-        table = Table(title="The vendor's ledger", title_justify="left")
-        for column in ("name", "prefix", "cap (cents)", "minted", "revoked"):
-            table.add_column(column, no_wrap=True)
-        for child in children:
-            revoked = "[green]no: live[/green]" if child.revoked_at is None else f"{child.revoked_at:%H:%M:%S}"
-            cap = "" if child.monthly_cap_cents is None else str(child.monthly_cap_cents)
-            minted = f"{child.created_at:%H:%M:%S}"
-            name = child.name.replace("[", "\\[")
-            table.add_row(name, f"{child.key_prefix}…", cap, minted, revoked)
-        self._console.print(table)
+    def yaml(self, text: str) -> None:
+        """A manifest."""
+        coloured = Syntax("", "yaml", theme="ansi_dark", background_color="default").highlight(text.rstrip())
+        for line in coloured.split("\n"):
+            line.rstrip()
+            self._console.print(Text(f"{_MARGIN}  ").append_text(line), soft_wrap=True)
 
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table under the names of its columns."""
+        table = Table(*columns, box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))  # a name at Saperly ends in brackets: no markup
+        self._console.print(Padding(table, (0, 0, 0, len(_MARGIN) + 2)))
 
-def masked(plaintext: str, prefix: str) -> str:
-    """As much of a key as its prefix shows."""
-    return f"{prefix}{'•' * max(0, len(plaintext) - len(prefix))}"
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """While something takes its time: a spinner on a terminal, a line elsewhere."""
+        if self._console.is_terminal:
+            with self._console.status(Text(text)):
+                yield
+        else:
+            self.note(text)
+            yield
+
+    def _timed(self, mark: str, text: str, style: str) -> None:
+        seconds = self._monotonic() - self._began
+        line = Text().append(f"{seconds:6.1f}s ", style="dim").append(f"{mark} ", style=style)
+        self._console.print(line.append(text, style=style if style == "dim" else ""), soft_wrap=True)

@@ -1,146 +1,154 @@
-"""What the demo plays on: a control plane, the simulator and the operator, each a process of its own.
+"""What the demo plays on: a control plane, the simulated vendor, and the operator, each as processes of their own.
 
-The operator runs under its restricted identity and nothing else. Everything dies with this process.
+The operator runs under its own identity, with the rights of ``examples/rbac.yaml`` and no other. Everything lives in
+the control plane's private folder and goes with it; after a failure the logs, and they alone, are kept.
 """
 
 import json
+import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
-from saperly_operator.envtest import Assets, AssetsError, ControlPlane
+from saperly_operator.cli.demo.failure import DemoFailure
+from saperly_operator.cli.demo.kubectl import Kubectl
+from saperly_operator.cli.demo.operator_log import OperatorLog
+from saperly_operator.cli.demo.screen import Screen
+from saperly_operator.envtest import Assets, ControlPlane, EnvtestError
 from saperly_operator.envtest.process import Children
-from saperly_operator.resources.crd import KINDS, as_yaml, custom_resource_definition
-from saperly_operator.simulator.control_client import SimulatorControl
+from saperly_operator.saperly.errors import SaperlyError
+from saperly_operator.simulator.control_client import ControlError, SimulatorControl
 
 OPERATOR = "saperly-operator"
-SYSTEM_NAMESPACE = "saperly-system"
-_PATIENCE = 60.0
+NAMESPACE = "saperly-system"
 
-Found = TypeVar("Found")
+_COMMAND = (sys.executable, "-m", "saperly_operator.cli.main")
+_PATIENCE = 60.0  # seconds for anything to come up or come true; all of it takes moments
+_POLL = 0.05
 
 
-class DemoError(Exception):
-    """The demo did not go as it must. The message is for people."""
+@dataclass(frozen=True)
+class Vendor:
+    """The simulated Saperly API."""
+
+    base_url: str
+    control_url: str
+    service_key_file: Path
+
+    @property
+    def control(self) -> SimulatorControl:
+        """Its control surface: the ledger, the calls, the faults."""
+        return SimulatorControl(self.control_url)
 
 
 class Stage:
-    """The processes, and the ways to speak to them."""
+    """Made by ``stage``, for as long as its block lasts."""
 
-    def __init__(self, plane: ControlPlane, assets: Assets, folder: Path, children: Children) -> None:
+    def __init__(self, plane: ControlPlane, children: Children, kubectl: Kubectl, vendor: Vendor) -> None:
         self.plane = plane
-        self.folder = folder
         self.children = children
-        self.kubectl_path = _kubectl(assets)
-        self._told: dict[str, Any] = {}
-
-    @property
-    def api_url(self) -> str:
-        return str(self._told["base_url"])
-
-    @property
-    def control_url(self) -> str:
-        return str(self._told["control_url"])
-
-    @property
-    def vendor(self) -> SimulatorControl:
-        return SimulatorControl(self.control_url)
-
-    def start_simulator(self) -> None:
-        ready = self.folder / "simulator.json"
-        argv = [*_ourselves(), "simulate", "--port=0", "--control", f"--ready-file={ready}"]
-        argv.append(f"--service-key-file={self.service_key_file}")
-        self.children.start("simulator", argv)
-        self.wait_for(ready.exists, "the simulator answers")
-        self._told = json.loads(ready.read_text())
-
-    @property
-    def service_key_file(self) -> Path:
-        return self.folder / "service-key"
+        self.kubectl = kubectl
+        self.vendor = vendor
+        self.operator_log: OperatorLog | None = None
 
     def start_operator(self) -> None:
-        log = self.folder / "logs" / "operator.log"
-        settings = {
-            "KUBECONFIG": self.plane.kubeconfig(OPERATOR),
-            "SAPERLY_API_URL": self.api_url,
-            "SAPERLY_NAMESPACE": SYSTEM_NAMESPACE,
-            "SAPERLY_LOG_FORMAT": "text",
+        """As its own user. Returns once it watches."""
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SAPERLY_")},
+            "KUBECONFIG": str(self.plane.kubeconfig(OPERATOR)),
+            "SAPERLY_API_URL": self.vendor.base_url,
+            "SAPERLY_NAMESPACE": NAMESPACE,
+            "SAPERLY_LOG_LEVEL": "DEBUG",
         }
-        env = shutil.which("env") or "/usr/bin/env"
-        assignments = [f"{name}={value}" for name, value in settings.items()]
-        self.children.start("operator", [env, *assignments, *_ourselves(), "run"])
-        self.wait_for(lambda: log.exists() and " started " in log.read_text(), "the operator watches")
+        log = OperatorLog(self.children.start("operator", (*_COMMAND, "run"), environment).log)
+        self.wait("the operator", log.has_started)
+        self.operator_log = log
 
-    def install(self, rbac: Path) -> None:
-        """CRDs and the operator's rights."""
-        documents = "---\n".join(as_yaml(custom_resource_definition(kind)) for kind in KINDS)
-        self.kubectl("apply", "--server-side", "--filename=-", stdin=documents)
-        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        self.kubectl("apply", f"--filename={rbac}")
+    def new_steps(self) -> Iterator[str]:
+        """What the operator did since the last look."""
+        return self.operator_log.new_steps() if self.operator_log is not None else iter(())
 
-    def kubectl(self, *args: str, stdin: str | None = None) -> str:
-        """The real kubectl, as the administrator. Raises DemoError with what it said."""
-        command = [str(self.kubectl_path), f"--kubeconfig={self.plane.kubeconfig()}", *args]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode != 0:
-            raise DemoError(f"kubectl {' '.join(args[:2])}: {done.stderr.strip()}")
-        return done.stdout
-
-    def wait_for(self, probe: Callable[[], Found | None], what: str) -> Found:
-        """The first truthy answer of ``probe``. Raises DemoError when none comes, or when a process ended."""
+    def wait(self, what: str, holds: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Look until ``holds``. Raises DemoFailure when it takes too long or a process has died."""
         deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            self.children.check()
-            found = probe()
-            if found:
-                return found
-            time.sleep(0.02)
-        raise DemoError(f"waited {_PATIENCE:.0f} s in vain: {what}")
+        while not holds():
+            meanwhile()
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoFailure(f"waited {_PATIENCE:.0f} s in vain for {what}")
+            time.sleep(_POLL)
+        meanwhile()
+
+    def check(self) -> None:
+        """Raise when a process has died."""
+        self.plane.check()
+        self.children.check()
 
 
 @contextmanager
-def a_stage(report: Callable[[str], None]) -> Iterator[Stage]:
-    """Everything below the operator: binaries, control plane, a folder for logs and the service key.
+def stage(screen: Screen, root: Path) -> Iterator[Stage]:
+    """Control plane and vendor; CRDs and operator are the story's. ``root`` is the checkout.
 
-    After a failure the logs are kept; the exception's notes name their place. Raises EnvtestError, DemoError.
+    Whatever goes wrong inside is shown, with the last lines of the logs, and raised again as DemoFailure.
     """
-    assets = Assets.of_this_machine(report)
-    folder = Path(tempfile.mkdtemp(prefix="saperly-demo-"))
-    logs = folder / "logs"
-    logs.mkdir()
-    children = Children(logs)
+    assets = Assets.of_this_machine(screen.note)
+    with screen.waiting("starting etcd, kube-apiserver, controllers, scheduler and two nodes"):
+        kubectl_binary = _kubectl(assets)
+        plane = ControlPlane(users=(OPERATOR,), assets=assets)
+        plane.start()
+    children = Children(plane.logs)
+    failed = True
     try:
-        with ControlPlane(users=(OPERATOR,), assets=assets) as plane:
-            yield Stage(plane, assets, folder, children)
-    except Exception as error:
-        children.close()
-        (folder / "service-key").unlink(missing_ok=True)
-        error.add_note(f"logs of the operator and the simulator: {logs}")
+        kubectl = Kubectl(kubectl_binary, plane.kubeconfig(), root)
+        with screen.waiting("starting the simulated Saperly API"):
+            vendor = _start_vendor(children, plane.directory)
+        yield Stage(plane, children, kubectl, vendor)
+        failed = False
+    except (DemoFailure, EnvtestError, SaperlyError, ControlError, OSError) as error:
+        _explain(screen, children, error)
+        screen.say(f"The logs are kept in {plane.logs}")
+        raise DemoFailure(str(error)) from None
+    except BaseException:  # an interruption is nobody's failure
+        failed = False
         raise
-    except BaseException:
+    finally:
         children.close()
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    children.close()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _ourselves() -> list[str]:
-    return [sys.executable, "-m", "saperly_operator.cli.main"]
+        plane.stop(keep_logs=failed)
 
 
 def _kubectl(assets: Assets) -> Path:
-    """The server's own version; the one on PATH where that cannot be had."""
+    """Of the server's own version where it can be had, else the one on PATH."""
     try:
         return assets.path("kubectl")
-    except AssetsError:
-        found = shutil.which("kubectl")
-        if found is None:
+    except EnvtestError:
+        on_path = shutil.which("kubectl")
+        if on_path is None:
             raise
-        return Path(found)
+        return Path(on_path)
+
+
+def _start_vendor(children: Children, folder: Path) -> Vendor:
+    ready, service_key = folder / "simulator.json", folder / "service-key.txt"
+    options = ("--port=0", "--control", f"--service-key-file={service_key}", f"--ready-file={ready}")
+    children.start("simulator", (*_COMMAND, "simulate", *options))
+    deadline = time.monotonic() + _PATIENCE
+    while not ready.exists():
+        children.check()
+        if time.monotonic() > deadline:
+            raise DemoFailure("the simulated Saperly API did not start")
+        time.sleep(_POLL)
+    told = json.loads(ready.read_text())
+    return Vendor(told["base_url"], told["control_url"], service_key)
+
+
+def _explain(screen: Screen, children: Children, error: Exception) -> None:
+    screen.failed(str(error) or repr(error))
+    for name in ("operator", "simulator"):
+        try:
+            screen.output(children[name].last_words())
+        except KeyError:  # it was not started yet
+            continue
