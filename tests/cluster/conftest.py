@@ -19,6 +19,7 @@ from saperly_operator.envtest import Assets, ControlPlane
 if TYPE_CHECKING:
     from tests.cluster.crash_site import CrashSite
     from tests.cluster.user import User
+    from tests.cluster.user import User
     from tests.cluster.world import World
 
 OPERATOR = "saperly-operator"
@@ -162,6 +163,21 @@ def site(crash_site: "CrashSite") -> Iterator["CrashSite"]:
     """The module's crash site, with its operator up and no fault left over. Each test uses objects of its own."""
     yield crash_site
     crash_site.heal()
+
+
+@pytest.fixture(scope="module")
+def user(
+    request: pytest.FixtureRequest,
+    kubectl: Kubectl,
+    operator_kubeconfig: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["User"]:
+    """Someone who uses the operator, in a world that all tests of one module share: each uses keys of its own."""
+    from tests.cluster.user import a_user  # it needs this module's Kubectl
+
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-") + "-user"
+    with a_user(kubectl, operator_kubeconfig, tmp_path_factory.mktemp(name), name) as user:
+        yield user
 
 
 @pytest.fixture(scope="module")
