@@ -141,7 +141,9 @@ def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
         namespace=settings.namespace,
         changed=dependents.look_again,
     )
-    orphans = OwnerlessOrphans(tools.kube, tools.clock, tools.timings, installation=myself.installation)
+    orphans = OwnerlessOrphans(
+        tools.kube, tools.clock, tools.timings, installation=myself.installation, confirmed=myself.confirmed
+    )
     sweeper = Sweeper(tools, orphans, installation=myself.installation, enqueue=keys.add)
     reconciler = Reconciler(tools, sweeper, providers, is_stopping=lambda: keys.is_closed)
     key_worker = KeyWorker(keys, reconciler)

@@ -80,9 +80,9 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
         case steps.DeleteStraySecret():
             return act_secret.delete_stray_secret(tools, observed, step)
         case steps.DeleteSecret():
-            return act_secret.delete_secret(tools, observed)
+            return act_secret.delete_secret(tools, observed, step)
         case steps.ReleaseSecret():
-            return act_secret.release_secret(tools, observed)
+            return act_secret.release_secret(tools, observed, step)
         case steps.Record():
             return act_status.record(tools, observed, step, decision)
         case steps.AbandonIntent():

@@ -53,6 +53,8 @@ async def mint_failed(tools: Tools, observed: Observed, decision: Decision, erro
             tools.scratch(observed).put_off("mint", now + timedelta(seconds=wait))
         case errors.OutcomeUnknown() | errors.IdempotencyKeyReused():
             failure = unknown_failure(observed, error, now, tools)
+            # Also in memory: the patch may meet a conflict, and the wait must hold all the same.
+            tools.scratch(observed).put_off("mint", failure.retry_at)
             standing = replace(Standing.of(observed, decision), reason=failure.code, message=failure.message or "")
             await tools.statuses.store(observed.key, failed(status, failure), standing)
         case errors.ServiceKeyRejected() | errors.AccountBlocked():

@@ -60,8 +60,8 @@ async def preflight(tools: Tools, observed: Observed, step: Preflight) -> None:
     refused: PreflightRefused | None = None
     try:
         await _dry_run(tools, observed)
-    except kube_errors.AlreadyExists:
-        # The cache did not know of this Secret: look at it before anything is decided about it.
+    except (kube_errors.AlreadyExists, kube_errors.Conflict):
+        # The cache did not know of this Secret, or of its last change: look before anything is decided about it.
         handle.gate.give_back(turn, tools.clock.monotonic())
         await _learn_secret(tools, (key.namespace, key.secret_name))
         return
@@ -86,7 +86,10 @@ async def _dry_run(tools: Tools, observed: Observed) -> None:
         await tools.kube.create(SECRETS, key.namespace, dry_run_body(key), dry_run=True)
         return
     patch = update_patch(key, view, record={}, data=dry_run_body(key)["data"])
-    await tools.kube.patch(SECRETS, key.namespace, view.name, patch, options=PatchOptions(dry_run=True))
+    try:
+        await tools.kube.patch(SECRETS, key.namespace, view.name, patch, options=PatchOptions(dry_run=True))
+    except kube_errors.NotFound as error:
+        raise kube_errors.Conflict(f"PATCH {view.name}", error.status, "deleted since it was read") from None
 
 
 async def _learn_secret(tools: Tools, key: ObjectKey) -> None:

@@ -5,6 +5,7 @@ its Secrets are read live, and a key that nobody should have used is looked at o
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
 from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_failures import refused_failure
@@ -22,7 +23,8 @@ from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent, UpdateKey
 from saperly_operator.lifecycle.transitions import attributes_sent, failed, key_gone, retirement_held
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey
+from saperly_operator.resources.saperly_key import DeletionPolicy
+from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey, SaperlyKeyStatus
 from saperly_operator.saperly import errors
 from saperly_operator.saperly.models import UpdateRequest
 
@@ -47,13 +49,18 @@ async def retire(tools: Tools, observed: Observed, step: Retire, decision: Decis
 def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str | None:
     """I5: the key in the Secret is not revoked, whatever status says, except by deletion."""
     key = observed.key
-    if key.is_being_deleted:
+    if _may_revoke_all(observed):
         return None
     for name in {key.secret_name, kept_target(key).secret}:
         view = tools.cache.secret((key.namespace, name))
         if view is not None and view.record is not None and view.record.key_id == entry.id:
             return f"it is the key in the Secret {name}"
     return None
+
+
+def _may_revoke_all(observed: Observed) -> bool:
+    """Somebody asked for the end of every key of this object: no key is spared for being in use."""
+    return observed.key.is_being_deleted and observed.key.spec.deletion_policy is DeletionPolicy.REVOKE
 
 
 async def revoke_current(tools: Tools, observed: Observed, step: RevokeCurrent, decision: Decision) -> None:
@@ -66,13 +73,15 @@ async def revoke_current(tools: Tools, observed: Observed, step: RevokeCurrent, 
 async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef, decision: Decision) -> None:
     """DELETE, then forget the key; or note what stands in the way."""
     try:
-        if isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and await _is_in_use(tools, handle, ref):
+        spared = isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and not _may_revoke_all(observed)
+        if spared and await _is_in_use(tools, handle, ref):
             await _hold(tools, observed, ref, decision, _USED)
             return
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
         gone = await _is_revoked_now(tools, handle, ref)
-    except GateShut:
-        return  # the next look waits
+    except GateShut as shut:
+        _put_off(tools, observed, retire_work(ref), shut)
+        return
     except errors.NotVisible:
         await _hold(tools, observed, ref, decision, "this service key cannot see it; look in the Saperly portal")
         return
@@ -133,7 +142,19 @@ async def _forget(tools: Tools, observed: Observed, ref: KeyRef, decision: Decis
     note = f"The key {ref.prefix}… was revoked at Saperly. Cause: {reason}."
     announcement = Occurrence(EventType.NORMAL, reasons.REVOKED, "Revoke", note)
     status = key_gone(observed.key.status, ref.id)
-    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
+    await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
+
+
+def _standing_without(observed: Observed, decision: Decision, status: SaperlyKeyStatus) -> Standing:
+    """How things stand when ``status`` has one key less."""
+    active = status.current is not None
+    standing = Standing.of(observed, decision)
+    return replace(
+        standing,
+        key_active=active,
+        key_in_place=standing.key_in_place and active,
+        secret_synced=standing.secret_synced and active,
+    )
 
 
 async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decision: Decision) -> None:
@@ -151,7 +172,8 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
             await ask_vendor(
                 handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, update)
             )
-    except GateShut:
+    except GateShut as shut:
+        _put_off(tools, observed, work, shut)
         return
     except errors.SaperlyError as error:
         scratch.failed(work, tools.clock.now(), tools.timings, error.retry_after)
@@ -159,7 +181,7 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
     note = f"The key {step.ref.prefix}… lives on, and is no longer the operator's."
     announcement = Occurrence(EventType.NORMAL, reasons.RELEASED, "Release", note)
     status = key_gone(observed.key.status, key_id)
-    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
+    await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
 
 
 async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision: Decision) -> None:
@@ -173,9 +195,13 @@ async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision
         await ask_vendor(
             handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, step.update)
         )
-    except GateShut:
+    except GateShut as shut:
+        _put_off(tools, observed, "update", shut)
         return
-    except (errors.Refused, errors.NotVisible, errors.Defect) as error:
+    except errors.NotVisible as error:
+        await _update_not_visible(tools, observed, step, decision, error)
+        return
+    except (errors.Refused, errors.Defect) as error:
         await _update_refused(tools, observed, decision, error)
         return
     except errors.SaperlyError as error:
@@ -185,6 +211,41 @@ async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision
     status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed)
     announcement = Occurrence(EventType.NORMAL, reasons.UPDATED, "Update", "The key's attributes were changed.")
     await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
+
+
+async def _update_not_visible(
+    tools: Tools, observed: Observed, step: UpdateKey, decision: Decision, error: errors.NotVisible
+) -> None:
+    """The key, or its line: GET tells. A key that is gone cannot be changed, and must not block what replaces it."""
+    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
+    if handle is None:
+        return
+    try:
+        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(step.ref.id))
+    except GateShut as shut:
+        _put_off(tools, observed, "update", shut)
+        return
+    except errors.NotVisible:
+        gone, reason, why = True, reasons.KEY_NOT_VISIBLE, "is not visible to its service key"
+    except errors.SaperlyError as again:
+        tools.scratch(observed).failed("update", tools.clock.now(), tools.timings, again.retry_after)
+        return
+    else:
+        gone, reason, why = row.revoked_at is not None, reasons.REVOKED_EXTERNALLY, "was revoked by somebody else"
+    if not gone:
+        await _update_refused(tools, observed, decision, error)
+        return
+    # Its attributes are past mending: noted as sent, so that a rotation is not kept waiting for them.
+    status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed)
+    message = f"The key {step.ref.prefix}… {why}: set the annotation rotate-requested-at to get another."
+    announcement = Occurrence(EventType.WARNING, reason, "Update", message)
+    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
+
+
+def _put_off(tools: Tools, observed: Observed, work: str, shut: GateShut) -> None:
+    """The gate is shut for this call though another was let through: wait as long as it says."""
+    wait = max(1.0, shut.wait.until - tools.clock.monotonic())
+    tools.scratch(observed).put_off(work, tools.clock.now() + timedelta(seconds=min(wait, 3600.0)))
 
 
 async def _update_refused(tools: Tools, observed: Observed, decision: Decision, error: errors.SaperlyError) -> None:

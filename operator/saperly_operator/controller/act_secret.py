@@ -17,10 +17,10 @@ from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.kube.secrets import SecretView, entry
 from saperly_operator.lifecycle.observed import HeldKey, Observed, SecretForeign
 from saperly_operator.lifecycle.references import minted_ref
-from saperly_operator.lifecycle.steps import DeleteStraySecret, MoveSecret, WriteSecret
+from saperly_operator.lifecycle.steps import DeleteSecret, DeleteStraySecret, MoveSecret, ReleaseSecret, WriteSecret
 from saperly_operator.resources import annotations
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import Intent
+from saperly_operator.resources.saperly_key_status import Intent, SecretStatus
 from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, fingerprint, plaintext_digest
 from saperly_operator.saperly.concealed import Plaintext
 
@@ -76,7 +76,8 @@ async def _deliver(
     tools.cache.put_secret(SecretView.of(written))
     scratch.succeeded("write")
     mark = fingerprint(fresh.metadata.uid, plaintext_digest(plaintext.reveal().encode()))
-    scratch.held, scratch.plaintext = replace(held, written=mark), None
+    kept = SecretStatus(name=fresh.secret_name, key=fresh.spec.secret.key, fingerprint=mark)
+    scratch.held, scratch.plaintext = replace(held, written=kept), None
     return None
 
 
@@ -193,10 +194,9 @@ async def delete_stray_secret(tools: Tools, observed: Observed, step: DeleteStra
         await _delete(tools, observed, view)
 
 
-async def delete_secret(tools: Tools, observed: Observed) -> None:
+async def delete_secret(tools: Tools, observed: Observed, step: DeleteSecret) -> None:
     """The keys are gone; so goes the Secret."""
-    key = observed.key
-    view = tools.cache.secret((key.namespace, kept_target(key).secret))
+    view = tools.cache.secret((observed.key.namespace, step.name))
     if view is not None:
         # Crash here: no Secret, the finalizer is left. The next look takes it away.
         await _delete(tools, observed, view)
@@ -213,10 +213,9 @@ async def _delete(tools: Tools, observed: Observed, view: SecretView) -> None:
     tools.cache.drop_secret((view.namespace, view.name))
 
 
-async def release_secret(tools: Tools, observed: Observed) -> None:
+async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) -> None:
     """Take our record and label off: from here on the Secret is its user's."""
-    key = observed.key
-    view = tools.cache.secret((key.namespace, kept_target(key).secret))
+    view = tools.cache.secret((observed.key.namespace, step.name))
     if view is None:
         return
     gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY))

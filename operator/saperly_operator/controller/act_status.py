@@ -17,8 +17,8 @@ async def record(tools: Tools, observed: Observed, step: Record, decision: Decis
     """Status names the key that the Secret holds; the one before it is on its way out."""
     key, now = observed.key, tools.clock.now()
     overlap = parse_duration(key.spec.rotation.overlap)
-    delivered = key_delivered(key, step.current, step.fingerprint, now, overlap)
-    status, standing = with_next_rotation(key, delivered), Standing.delivered(key.secret_name)
+    delivered = key_delivered(key, step.current, step.secret, now, overlap)
+    status, standing = with_next_rotation(key, delivered), Standing.delivered(step.secret.name)
     # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
     await tools.statuses.store(key, status, standing, _delivery(key.status, step, decision))
     tools.scratch(observed).close_intent()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from saperly_operator.kube.api import Object
 from saperly_operator.kube.secrets import SecretView
+from saperly_operator.resources.base import InvalidResourceError
 from saperly_operator.resources.provider import ClusterSaperlyProvider, Provider, SaperlyProvider
 from saperly_operator.resources.saperly_key import ProviderRef
 
@@ -83,7 +84,10 @@ class Cache:
     def provider_refs(self) -> Iterable[tuple[ObjectKey, ProviderRef]]:
         """Each SaperlyKey with the provider that its spec names."""
         for key, body in tuple(self._keys.items()):
-            yield key, ProviderRef.model_validate((body.get("spec") or {}).get("providerRef") or {})
+            try:
+                yield key, ProviderRef.from_api((body.get("spec") or {}).get("providerRef") or {})
+            except InvalidResourceError:
+                continue
 
     # --- Secrets ----------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class Drain:
         await asyncio.gather(*workers)
         while (keys := self._scratchpads.keys_holding()) and self._clock.monotonic() < deadline:
             await asyncio.gather(*(self._worker.handle(key) for key in keys))
-            if self._scratchpads.holding():
+            if self._scratchpads.keys_holding():
                 await self._clock.sleep(_PAUSE)
         for key in self._scratchpads.keys_holding():
             self._report_lost(key)

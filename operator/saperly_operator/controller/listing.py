@@ -11,7 +11,7 @@ from saperly_operator.saperly.api import ListedPage
 from saperly_operator.saperly.models import ChildKey
 
 _PAGE = 100
-_PASSES = 3
+_PASSES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,25 +25,28 @@ class Listing:
 
 
 async def list_live_keys(handle: Handle, clock: Clock) -> Listing | None:
-    """List until as many different keys were seen as the vendor counts; None when it never came to that.
+    """List until nothing can have been missed; None when it never came to that.
 
-    A key that moves across a page's edge between two calls is missed by one pass and met in another; passes add up.
-    Raises GateShut, SaperlyError.
+    One page is one moment. Over several, a key may move across a page's edge between two calls, and one that is revoked
+    meanwhile makes up for one that was missed: so a pass counts only when the vendor's total stood still throughout, as
+    many different keys were seen, and the pass before it saw no other. Raises GateShut, SaperlyError.
     """
     begun_at = clock.now()
     rows: dict[str, ChildKey] = {}
     server_time: datetime | None = None
     for _ in range(_PASSES):
-        offset, total = 0, 1
-        while offset < total:
+        seen, totals, calls, offset = set(rows), set[int](), 0, 0
+        while not totals or offset < max(totals):
             listed = await _page(handle, clock, offset)
             server_time = server_time or listed.server_time
             rows |= {row.id: row for row in listed.page.keys}
-            total = listed.page.total
+            totals.add(listed.page.total)
+            calls += 1
             if not listed.page.keys:
                 break
             offset += len(listed.page.keys)
-        if len(rows) >= total:
+        settled = len(totals) == 1 and len(rows) >= max(totals)
+        if settled and (calls == 1 or seen == set(rows)):
             return Listing(begun_at, server_time or begun_at, tuple(rows.values()))
     return None
 

@@ -29,6 +29,7 @@ from saperly_operator.lifecycle.observed import (
     ServiceKeyState,
 )
 from saperly_operator.resources import annotations
+from saperly_operator.resources.base import InvalidResourceError
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
 from saperly_operator.resources.secret_record import SecretRecord, fingerprint
 
@@ -63,7 +64,7 @@ class Observer:
         Raises InvalidResourceError.
         """
         body = self._cache.key(key)
-        return None if body is None else self._observed(SaperlyKey.from_api(body), Freshness.CACHED)
+        return None if body is None else self._observed(read_key(body), Freshness.CACHED)
 
     async def live(self, key: ObjectKey) -> Observed | None:
         """From the API server; None when there is no such object (any more).
@@ -72,7 +73,7 @@ class Observer:
         """
         body = self._cache.key(key)
         if body is not None:
-            known = SaperlyKey.from_api(body)
+            known = read_key(body)
             for name in sorted({known.secret_name, kept_target(known).secret}):
                 await self._refresh_secret((key[0], name))
         try:
@@ -81,7 +82,7 @@ class Observer:
             self._cache.drop_key(key)
             return None
         self._cache.put_key(fresh)
-        latest = SaperlyKey.from_api(fresh)
+        latest = read_key(fresh)
         read_all = body is not None and {latest.secret_name, kept_target(latest).secret} <= {
             known.secret_name,
             kept_target(known).secret,
@@ -129,7 +130,9 @@ class Observer:
         """The first of those that claim the same Secret, when it is another. It owns the Secret, or will."""
         bodies = self._cache.claimants(key.namespace, key.secret_name)
         alive = [body for body in bodies if not body["metadata"].get("deletionTimestamp")]
-        first = min(alive, key=_seniority, default=None)
+        view = self._cache.secret((key.namespace, key.secret_name))
+        owner = view.record.owner if view is not None and view.record is not None else None
+        first = min(alive, key=lambda body: _seniority(body, owner), default=None)
         return None if first is None or first["metadata"]["name"] == key.name else str(first["metadata"]["name"])
 
     def _provider_state(self, key: SaperlyKey) -> ProviderState:
@@ -151,6 +154,21 @@ class Observer:
             refs |= {(str(key.spec.provider_ref), entry.name) for entry in provider.spec.service_keys}
         states = {ref: self._service_keys.state(entry_key(ref, key.namespace)) for ref in refs}
         return {ref: state for ref, state in states.items() if state is not None}
+
+
+def read_key(body: Object) -> SaperlyKey:
+    """A SaperlyKey from its body. Of one that is being deleted only what deletion needs has to be readable.
+
+    Raises InvalidResourceError.
+    """
+    try:
+        return SaperlyKey.from_api(body)
+    except InvalidResourceError:
+        if not body["metadata"].get("deletionTimestamp"):
+            raise
+    spec = body.get("spec") or {}
+    needed = {"deletionPolicy": spec.get("deletionPolicy", "Revoke"), "secret": {"name": claimed_secret(body)}}
+    return SaperlyKey.from_api({**body, "spec": needed})
 
 
 def provider_key_of(ref: ProviderRef, namespace: str) -> ProviderKey:
@@ -183,9 +201,15 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
     return SecretOwned(
         record=record,
         fingerprint=mark,
-        metadata_in_sync=record is not None and metadata_in_sync(view, key),
+        metadata_in_sync=record is not None and metadata_in_sync(view, key) and _names_current(record, key),
         immutable=view.immutable,
     )
+
+
+def _names_current(record: SecretRecord, key: SaperlyKey) -> bool:
+    """Whether the record names the key that status does; while there is none, nobody can say."""
+    current = key.status.current
+    return current is None or key.status.intent is not None or record.key_id == current.id
 
 
 def owned_record(view: SecretView, key: SaperlyKey, installation: str) -> SecretRecord | None:
@@ -207,8 +231,9 @@ def metadata_in_sync(view: SecretView, key: SaperlyKey) -> bool:
     return labels and key.spec.secret.annotations.items() <= view.annotations.items()
 
 
-def _seniority(body: Object) -> tuple[bool, str, str]:
-    """Who was delivered to comes first, then the elder; creation times tie within a second, names never do."""
+def _seniority(body: Object, owner: str | None) -> tuple[bool, bool, str, str]:
+    """Whom the Secret's record names comes first, then who was delivered to, then the elder; names never tie."""
     metadata, status = body["metadata"], body.get("status") or {}
+    named = owner == f"{metadata['namespace']}/{metadata['name']}"
     delivered = ((status.get("secret") or {}).get("name")) == claimed_secret(body)
-    return (not delivered, str(metadata.get("creationTimestamp") or ""), str(metadata["name"]))
+    return (not named, not delivered, str(metadata.get("creationTimestamp") or ""), str(metadata["name"]))

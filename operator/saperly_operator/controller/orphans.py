@@ -29,14 +29,17 @@ logger = logging.getLogger(__name__)
 class OwnerlessOrphans:
     """Judges and revokes them. For an operator that watches all namespaces only."""
 
-    def __init__(self, kube: Kube, clock: Clock, timings: Timings, *, installation: str) -> None:
+    def __init__(self, kube: Kube, clock: Clock, timings: Timings, *, installation: str, confirmed: bool) -> None:
         self._kube = kube
         self._clock = clock
         self._timings = timings
         self._installation = installation
+        self._confirmed = confirmed
 
     async def collect(self, handle: Handle, listing: Listing, unowned: list[ChildKey]) -> None:
         """Revoke those of ``unowned`` that are beyond doubt. Never raises for either API: the next sweep sees them."""
+        if not self._confirmed:
+            return  # a clone of another cluster: what has no owner here may have one there
         old = [row for row in unowned if listing.server_time - row.created_at >= self._timings.orphan_age]
         if not old:
             return
@@ -70,6 +73,10 @@ class OwnerlessOrphans:
 
     async def _revoke(self, handle: Handle, row: ChildKey) -> None:
         try:
+            # The list is old by now: the key may have been released, used, or revoked since.
+            now = await ask_vendor(handle.gate, Operation.GET, self._clock, lambda: handle.api.get_key(row.id))
+            if now.revoked_at is not None or now.last_used_at is not None or now.name != row.name:
+                return
             await ask_vendor(handle.gate, Operation.REVOKE, self._clock, lambda: handle.api.revoke_key(row.id))
         except (GateShut, SaperlyError) as error:
             logger.warning("an orphan could not be revoked", extra={"key_id": row.id, "error": str(error)})

@@ -22,10 +22,10 @@ from saperly_operator.kube.api import (
     Object,
     Resource,
 )
-from saperly_operator.kube.errors import KubeError, NotFound
+from saperly_operator.kube.errors import KubeError, NotFound, Refused
 from saperly_operator.kube.secrets import entry as secret_entry
 from saperly_operator.resources import reasons
-from saperly_operator.resources.base import Condition, ConditionStatus
+from saperly_operator.resources.base import Condition, ConditionStatus, InvalidResourceError
 from saperly_operator.resources.provider import (
     ClusterSaperlyProvider,
     Provider,
@@ -78,17 +78,20 @@ class Providers:
     async def _learn_namespace(self, name: str) -> None:
         try:
             body = await self._kube.get(NAMESPACES, None, name)
-        except NotFound:
+        except (NotFound, Refused):
             return
         self._cache.put_namespace(name, NamespaceView(body["metadata"].get("labels") or {}))
 
     async def _learn_provider(self, key: ProviderKey) -> None:
         kind, namespace, name = key
         try:
-            body = await self._kube.get(resource_of(kind), namespace or None, name)
-        except NotFound:
+            provider = read_provider(kind, await self._kube.get(resource_of(kind), namespace or None, name))
+        except (NotFound, Refused):
             return
-        self._cache.put_provider(read_provider(kind, body))
+        except InvalidResourceError as error:
+            logger.warning("unreadable provider", extra={"provider": name, "error": str(error)})
+            return
+        self._cache.put_provider(provider)
 
     def generation(self, key: ProviderKey) -> int | None:
         """The generation of a provider as it is known; None when there is none of that name."""
@@ -132,6 +135,9 @@ class Providers:
             raw = secret_entry(await self._kube.get(SECRETS, namespace, ref.name), ref.key)
         except NotFound:
             raw = None
+        except Refused as error:
+            message = f"The operator may not read the Secret {namespace}/{ref.name} ({error.reason}): check its RBAC."
+            return (reasons.SERVICE_KEY_SECRET_UNREADABLE, message), None
         if raw is None:
             message = f"There is no Secret {ref.name} with the key {ref.key} in the namespace {namespace}: create it."
             return (reasons.SERVICE_KEY_SECRET_NOT_FOUND, message), None

@@ -62,6 +62,11 @@ class Reconciler:
             observed = await self._look(key, live=live)
             if observed is None:
                 return None
+            if self._holds_for_nothing(observed):
+                if observed.is_live:
+                    self._tools.scratch(observed).close_intent()
+                live = True
+                continue
             decision = decide(observed, self._tools.clock.now(), self._tools.timings)
             if self._is_stopping() and not self._must_finish(observed):
                 return None
@@ -79,9 +84,13 @@ class Reconciler:
     async def _learn_provider(self, key: ObjectKey) -> None:
         """An object and its provider may be created in one breath, and be seen in any order."""
         body = self._tools.cache.key(key)
-        if body is not None:
-            ref = ProviderRef.model_validate((body.get("spec") or {}).get("providerRef") or {})
-            await self._providers.ensure(provider_key_of(ref, key[0]), key[0])
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            return
+        try:
+            ref = ProviderRef.from_api((body.get("spec") or {}).get("providerRef") or {})
+        except InvalidResourceError:
+            return  # the next look says what cannot be read
+        await self._providers.ensure(provider_key_of(ref, key[0]), key[0])
 
     async def _look(self, key: ObjectKey, *, live: bool) -> Observed | None:
         try:
@@ -118,6 +127,13 @@ class Reconciler:
             await self._tools.statuses.settle(observed, status, Standing.of(observed, decision))
         except NotFound:
             self._tools.cache.drop_key((observed.key.namespace, observed.key.name))
+
+    def _holds_for_nothing(self, observed: Observed) -> bool:
+        """Whether a plaintext is held whose intent is gone: taken over by another process, or wiped with status."""
+        held, intent = observed.memory.held, observed.key.status.intent
+        return held is not None and (
+            intent is None or (intent.serial, intent.holder) != (held.serial, observed.myself.holder)
+        )
 
     def _must_finish(self, observed: Observed) -> bool:
         """Whether stopping now would lose a plaintext: then it goes on, also through a shutdown."""

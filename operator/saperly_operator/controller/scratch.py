@@ -21,6 +21,9 @@ from saperly_operator.lifecycle.observed import (
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.saperly.concealed import Plaintext
 
+_LONGEST_RETRY_AFTER = 3600.0
+"""Seconds; a vendor's Retry-After is clamped to its own window."""
+
 _TURN_VALID = 20.0
 """Seconds; less than the gate's margin, which also has to cover the request itself."""
 
@@ -53,7 +56,10 @@ class Scratch:
 
     def memory(self) -> Memory:
         """The part that decisions may rest on; the plaintext itself is not in it."""
-        return Memory(self.held, self.redacted, self.preflight, dict(self.sweeps), dict(self.not_before))
+        has_turn = self.turn is not None
+        return Memory(
+            self.held, self.redacted, self.preflight, dict(self.sweeps), dict(self.not_before), has_turn=has_turn
+        )
 
     def hold(self, held: HeldKey, plaintext: Plaintext) -> None:
         """A minted key's plaintext, until the Secret has it."""
@@ -83,7 +89,9 @@ class Scratch:
         count = self._failures.get(work, 0) + 1
         self._failures[work] = count
         wait = exponential(count, timings.retry_first, timings.retry_limit)
-        self.not_before[work] = now + max(wait, timedelta(seconds=at_least or 0.0))
+        self.not_before[work] = now + max(
+            wait, timedelta(seconds=min(max(at_least or 0.0, 0.0), _LONGEST_RETRY_AFTER))
+        )
         return self.not_before[work]
 
     def put_off(self, work: str, until: datetime) -> None:

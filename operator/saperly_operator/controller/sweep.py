@@ -43,6 +43,7 @@ class _Plan:
 
     due: datetime
     last_begun: datetime | None = None
+    wanted: datetime | None = None
 
 
 class Sweeper:
@@ -73,6 +74,7 @@ class Sweeper:
             return
         plan = self._plans.setdefault(handle.material, _Plan(self._clock.now()))
         if plan.last_begun is None or plan.last_begun < begun_after:
+            plan.wanted = max(plan.wanted or begun_after, begun_after)
             plan.due = min(plan.due, max(begun_after, self._clock.now()))
             self._woken.set()
 
@@ -80,7 +82,11 @@ class Sweeper:
         """Sweep until cancelled."""
         while True:
             self._woken.clear()
-            wait = await self._sweep_due()
+            try:
+                wait = await self._sweep_due()
+            except Exception:  # a defect must not end all sweeps
+                logger.exception("a defect in a sweep")
+                wait = _RETRY
             sleeping = asyncio.ensure_future(self._clock.sleep(wait.total_seconds()))
             woken = asyncio.ensure_future(self._woken.wait())
             try:
@@ -99,6 +105,8 @@ class Sweeper:
             if plan.due <= self._clock.now():
                 done = await self._sweep(handle, entries, plan)
                 plan.due = self._clock.now() + (self._interval(entries) if done else _RETRY)
+                if done and plan.wanted is not None and plan.last_begun is not None and plan.last_begun < plan.wanted:
+                    plan.due = max(plan.wanted, self._clock.now())  # asked for while this one was under way
         now = self._clock.now()
         waits = [self._plans[material].due - now for material in materials]
         return max(min(waits, default=_RETRY), timedelta(seconds=0.05))

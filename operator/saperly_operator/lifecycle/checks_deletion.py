@@ -5,7 +5,7 @@ by name and lives on in its Secret, while old keys still end when they were to. 
 """
 
 from saperly_operator.lifecycle.case import Case, first_of
-from saperly_operator.lifecycle.checks_intent import begun_after, swept_keys
+from saperly_operator.lifecycle.checks_intent import begun_after, record_if_written, service_key_replaced, swept_keys
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.observed import SecretOwned
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
@@ -41,6 +41,10 @@ def _finalizer_gone(case: Case) -> Decision | None:
 def _force_delete_requested(case: Case) -> Decision | None:
     if not case.key.is_force_deleted:
         return None
+    # The Secrets first, as far as Kubernetes lets us: a record left behind would keep the sweep from ever collecting.
+    left_secret = None if case.not_before("write") else _secret_left(case)
+    if left_secret is not None:
+        return left_secret
     left = tuple(sorted(referenced_ids(case.status)))
     message = f"Let go without any call to Saperly; {len(left)} keys are left to the sweep."
     return Decision(RemoveFinalizer(forced=left), reasons.FORCE_DELETED, message)
@@ -79,9 +83,25 @@ def _intent_unsettled(case: Case) -> Decision | None:
     return access or Decision(step, reasons.REVOKING, message)
 
 
+def _service_key_replaced(case: Case) -> Decision | None:
+    """The list of another service key would prove nothing of what the intent minted."""
+    return service_key_replaced(case) if case.status.intent is not None else None
+
+
 def _intent_swept(case: Case) -> Decision | None:
-    if case.status.intent is None:
+    intent = case.status.intent
+    if intent is None:
         return None
+    # The key may be in the Secret already, and only the record missing: with ``Orphan`` it is the one to keep.
+    if not case.observed.is_live:
+        return Decision(
+            ReadLive(), reasons.REVOKING, "Looking whether the Secret holds the key of an unfinished mint."
+        )
+    sweep = case.observed.memory.sweeps.get((intent.provider, intent.service_key))
+    for row in sweep.tagged(intent.serial) if sweep is not None else ():
+        written = record_if_written(case, row)
+        if written is not None:
+            return written
     lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
     message = f"{len(lost)} keys of an unfinished mint are revoked."
     return Decision(AbandonIntent(lost, reasons.OUTCOME_UNKNOWN, case.now), reasons.REVOKING, message)
@@ -127,16 +147,35 @@ def _put_off(case: Case, provider: str, service_key: str, work: str) -> Decision
 
 
 def _secret_left(case: Case) -> Decision | None:
+    """Any Secret of this object: where the spec wants it, where status says that it is, and what a move left."""
     # Live, since a Secret whose label was stripped is not in the cache; deletion happens once, so the read is cheap.
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.REVOKING, "Looking for the Secret.")
-    if not isinstance(case.observed.secret, SecretOwned):
+    name = next(iter(_own_secrets(case)), None)
+    if name is None:
         return None
+    until = case.not_before("write")
+    if until is not None:
+        message = f"Kubernetes refuses to change the Secret {name}; it is tried again by itself."
+        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, message)
     if case.key.spec.deletion_policy is DeletionPolicy.ORPHAN:
-        if case.observed.secret.record is None:
-            return None
-        return Decision(ReleaseSecret(), reasons.RELEASING, "The Secret stays, and is no longer the operator's.")
-    return Decision(DeleteSecret(), reasons.REVOKING, "Deleting the Secret.")
+        return Decision(ReleaseSecret(name), reasons.RELEASING, f"The Secret {name} stays, and is no longer ours.")
+    return Decision(DeleteSecret(name), reasons.REVOKING, f"Deleting the Secret {name}.")
+
+
+def _own_secrets(case: Case) -> list[str]:
+    observed, kept = case.observed, case.status.secret
+    orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
+    places = [(case.key.secret_name, observed.secret)]
+    if kept is not None and observed.former_secret is not None and kept.name != case.key.secret_name:
+        places.append((kept.name, observed.former_secret))
+    # A Secret without our record was released already; its data still fits the fingerprint, so it still looks ours.
+    owned = [
+        name
+        for name, secret in places
+        if isinstance(secret, SecretOwned) and (secret.record is not None or not orphaned)
+    ]
+    return [*owned, *observed.stray_secrets]
 
 
 def _nothing_left(case: Case) -> Decision | None:
@@ -148,6 +187,7 @@ _CHECKS = (
     _finalizer_gone,
     _force_delete_requested,
     _minted_key_in_hand,
+    _service_key_replaced,
     _intent_unsettled,
     _intent_swept,
     _old_key_alive,

@@ -33,8 +33,11 @@ from saperly_operator.lifecycle.steps import (
     WriteSecret,
 )
 from saperly_operator.resources import reasons
-from saperly_operator.resources.saperly_key_status import Intent, KeyRef
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
 from saperly_operator.saperly.models import ChildKey
+
+_OF_THE_REQUEST = frozenset({reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE})
+"""Failures of the open intent's own request. Others are older than the intent, and were got over to store it."""
 
 
 def intent_open(case: Case) -> Decision | None:
@@ -56,9 +59,8 @@ def begun_after(case: Case) -> datetime:
     """
     intent, failure = _intent(case), case.status.failure
     moments = [min(intent.started_at, case.now)]
-    if intent.holder != case.observed.myself.holder:
-        moments.append(case.observed.myself.started_at)
-    if failure is not None:
+    moments.append(min(case.observed.myself.started_at, case.now))
+    if failure is not None and failure.code in _OF_THE_REQUEST:
         moments.append(failure.retry_at)
     return max(moments) + case.timings.delivery_settle
 
@@ -81,7 +83,7 @@ def _plaintext_in_hand(case: Case) -> Decision | None:
             return _give_up_writing(case, held.key, given_up + case.timings.write_settle, held.refusal or "")
     if held.written is not None:
         ref = minted_ref(held.key, intent)
-        return Decision(Record(ref, held.written), reasons.AVAILABLE, _delivered(case, ref))
+        return Decision(Record(ref, held.written), reasons.AVAILABLE, _delivered(held.written.name, ref))
     until = case.not_before("write")
     if until is not None:
         return Decision(
@@ -99,7 +101,7 @@ def _give_up_writing(case: Case, key: ChildKey, settled: datetime, refusal: str)
         return Decision(WaitUntil(settled), reasons.SECRET_WRITE_REFUSED, message)
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.SECRET_WRITE_REFUSED, message)
-    written = _record_if_written(case, key)
+    written = record_if_written(case, key)
     if written is not None:
         return written
     lost = retiring(minted_ref(key, _intent(case)), reasons.PLAINTEXT_LOST, case.now)
@@ -113,7 +115,7 @@ def _held_by_another_process(case: Case) -> Decision | None:
     intent, myself = _intent(case), case.observed.myself
     if intent.holder == myself.holder:
         return None
-    settled = myself.started_at + case.timings.takeover_settle
+    settled = max(myself.started_at, intent.started_at) + case.timings.takeover_settle
     message = "Another process of the operator began this; waiting for what it may have under way to settle."
     if case.now < settled:
         return Decision(WaitUntil(settled), reasons.RESUMING, message)
@@ -125,11 +127,6 @@ def _plaintext_lost(case: Case) -> Decision | None:
     if redacted is None or redacted.serial != intent.serial:
         return None
     row = redacted.key
-    if row.created_at < intent.started_at - case.timings.identity_tolerance or row.last_used_at is not None:
-        message = (
-            f"Saperly answers with the key {row.key_prefix}… that is not this request's. Nothing of it is touched."
-        )
-        return case.stall(reasons.IDENTITY_CONFLICT, message)
     looking = "The plaintext was not in the answer: looking whether the Secret holds it."
     if not redacted.fenced:
         if not case.observed.is_live:
@@ -138,27 +135,33 @@ def _plaintext_lost(case: Case) -> Decision | None:
             return Decision(Fence(), reasons.PLAINTEXT_LOST, looking)
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.PLAINTEXT_LOST, looking)
-    written = _record_if_written(case, row)
+    written = record_if_written(case, row)
     if written is not None:
         return written
+    if row.created_at < intent.started_at - case.timings.identity_tolerance or row.last_used_at is not None:
+        message = (
+            f"Saperly answers with the key {row.key_prefix}… that is not this request's. Nothing of it is touched."
+        )
+        return case.stall(reasons.IDENTITY_CONFLICT, message)
     lost = retiring(minted_ref(row, intent), reasons.PLAINTEXT_LOST, case.now)
     message = "The plaintext of a new key never arrived; that key is revoked and another minted."
     return Decision(AbandonIntent((lost,), reasons.PLAINTEXT_LOST, _next_try(case)), reasons.PLAINTEXT_LOST, message)
 
 
-def _record_if_written(case: Case, row: ChildKey) -> Decision | None:
+def record_if_written(case: Case, row: ChildKey) -> Decision | None:
     """The Secret, read live, holds the key that the vendor says is this intent's: only the record is missing."""
     secret, intent = case.observed.secret, _intent(case)
     match secret:
         case SecretOwned(record=record, fingerprint=str() as fingerprint) if record and record.key_id == row.id:
             ref = minted_ref(row, intent)
-            return Decision(Record(ref, fingerprint), reasons.AVAILABLE, _delivered(case, ref))
+            kept = SecretStatus(name=case.key.secret_name, key=case.key.spec.secret.key, fingerprint=fingerprint)
+            return Decision(Record(ref, kept), reasons.AVAILABLE, _delivered(kept.name, ref))
         case _:
             return None
 
 
-def _delivered(case: Case, ref: KeyRef) -> str:
-    return f"The key {ref.prefix}… is in Secret {case.key.secret_name}."
+def _delivered(secret: str, ref: KeyRef) -> str:
+    return f"The key {ref.prefix}… is in Secret {secret}."
 
 
 def _next_try(case: Case) -> datetime:
@@ -196,7 +199,7 @@ def _replay_forbidden(case: Case) -> Decision | None:
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.OUTCOME_UNKNOWN, message)
     for row in sweep.tagged(intent.serial):
-        written = _record_if_written(case, row)
+        written = record_if_written(case, row)
         if written is not None:
             return written
     lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
@@ -211,7 +214,7 @@ def _unknown_for_too_long(case: Case) -> bool:
     return case.now - _intent(case).started_at >= timings.unknown_patience
 
 
-def _service_key_replaced(case: Case) -> Decision | None:
+def service_key_replaced(case: Case) -> Decision | None:
     """The entry's Secret holds another service key now: under it the same Idempotency-Key would mint a second key.
 
     What the request may have minted is visible to the former service key only, so a person is told to look.
@@ -231,7 +234,7 @@ def _service_key_replaced(case: Case) -> Decision | None:
 
 def _mint_put_off(case: Case) -> Decision | None:
     intent, failure = _intent(case), case.status.failure
-    if failure is not None and failure.retry_at > case.now:
+    if failure is not None and failure.code in _OF_THE_REQUEST and failure.retry_at > case.now:
         return Decision(WaitUntil(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
     until = case.not_before("mint")
     if until is not None:
@@ -239,10 +242,14 @@ def _mint_put_off(case: Case) -> Decision | None:
     match case.observed.service_key(intent.provider, intent.service_key):
         case ServiceKeyUnusable(reason, message):
             return case.stall(reason, message)
-        case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now:
+        case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now and not _has_turn(case):
             return Decision(WaitUntil(closed.until), closed.reason, closed.message)
         case _:
             return None
+
+
+def _has_turn(case: Case) -> bool:
+    return case.observed.memory.has_turn
 
 
 def _not_answered_yet(case: Case) -> Decision | None:
@@ -253,7 +260,7 @@ _CHECKS = (
     _plaintext_in_hand,
     _held_by_another_process,
     _plaintext_lost,
-    _service_key_replaced,
+    service_key_replaced,
     _replay_forbidden,
     _mint_put_off,
     _not_answered_yet,

@@ -22,6 +22,7 @@ from saperly_operator.lifecycle.steps import (
     WaitUntil,
 )
 from saperly_operator.resources import reasons
+from saperly_operator.resources.saperly_key_status import SecretStatus
 
 
 def never_minted(case: Case) -> Decision | None:
@@ -38,12 +39,13 @@ def secret_moved(case: Case) -> Decision | None:
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.WRITING_SECRET, moving)
     target, source = case.observed.secret, case.observed.former_secret
-    if holds(target, current, kept):
-        return Decision(Record(current, kept.fingerprint), reasons.AVAILABLE, _in_place(case))
+    if holds(target, kept):
+        moved = SecretStatus(name=key.secret_name, key=key.spec.secret.key, fingerprint=kept.fingerprint)
+        return Decision(Record(current, moved), reasons.AVAILABLE, _in_place(case))
     if isinstance(target, SecretForeign) or case.observed.older_claimant is not None:
         message = f"The Secret {key.secret_name} is not this object's; the key stays in {kept.name} until it is free."
         return case.stall(reasons.SECRET_NOT_OWNED, message)
-    if holds(source, current, kept):
+    if holds(source, kept):
         until = case.not_before("write")
         if until is not None:
             return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{moving} It is tried again by itself.")
@@ -54,9 +56,12 @@ def secret_moved(case: Case) -> Decision | None:
 def secret_lost(case: Case) -> Decision | None:
     """The plaintext is not where it was put: deleted, or changed by somebody."""
     current, kept = case.status.current, case.status.secret
-    if current is None or kept is None or holds(case.observed.secret, current, kept):
+    if current is None or kept is None or holds(case.observed.secret, kept):
         return None
     match case.observed.secret:
+        case SecretForeign() if not case.observed.is_live:
+            # Nothing watches a Secret that is not ours: only a live look sees it go.
+            return Decision(ReadLive(), reasons.SECRET_NOT_OWNED, f"The Secret {kept.name} is not the operator's.")
         case SecretForeign():
             message = (
                 f"The Secret {kept.name} was replaced by one that is not the operator's: delete it to get a new key."

@@ -19,7 +19,15 @@ from saperly_operator.lifecycle.observed import (
     ServiceKeyUnusable,
     ServiceKeyUsable,
 )
-from saperly_operator.lifecycle.steps import AddFinalizer, Decision, Preflight, Stall, StoreIntent, WaitUntil
+from saperly_operator.lifecycle.steps import (
+    AddFinalizer,
+    Decision,
+    Preflight,
+    ReadLive,
+    Stall,
+    StoreIntent,
+    WaitUntil,
+)
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Intent, Operation
 
@@ -95,6 +103,9 @@ def _secret_not_ours(case: Case) -> Decision | None:
         )
         return case.stall(reasons.SECRET_CLAIMED, message)
     match case.observed.secret:
+        case SecretForeign() if not case.observed.is_live:
+            # Nothing watches a Secret that is not ours: only a live look sees it go.
+            return Decision(ReadLive(), reasons.SECRET_NOT_OWNED, f"The Secret {name} is not the operator's.")
         case SecretForeign(owner=owner):
             whose = f"belongs to the SaperlyKey {owner}" if owner else "exists and was not made by this operator"
             message = (

@@ -9,6 +9,7 @@ Which history each rule closes is told where the rule stands: ``checks_intent`` 
 ``checks_retire`` for how a key dies, ``checks_deletion`` for the end of an object.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case, Check, first_of
@@ -30,7 +31,7 @@ from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_fou
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.rotation import rotation_moment
-from saperly_operator.lifecycle.steps import Decision, Done, LeaveAlone
+from saperly_operator.lifecycle.steps import Decision, Done, LeaveAlone, Stall, WaitUntil
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources import reasons
 
@@ -38,12 +39,27 @@ from saperly_operator.resources import reasons
 def decide(observed: Observed, now: datetime, timings: Timings) -> Decision:
     """The next step for what was observed. Total: there is always a decision, ``Done`` at the last."""
     case = Case(observed, now, timings)
-    return first_of(CHECKS, case) or _all_as_asked(case)
+    decision = first_of(CHECKS, case) or _all_as_asked(case)
+    return decision if case.key.is_being_deleted else _with_retirements(case, decision)
+
+
+def _with_retirements(case: Case, decision: Decision) -> Decision:
+    """Old keys die on their date, whatever else has to wait: for a person, a turn, or an answer."""
+    if not isinstance(decision.step, WaitUntil | Stall):
+        return decision
+    due, later = retiring_key_due(case), next_retirement(case)
+    if due is not None:
+        return due
+    if later is None or later >= decision.step.until:
+        return decision
+    return replace(decision, step=replace(decision.step, until=later))
 
 
 def _foreign_installation(case: Case) -> Decision | None:
     """Another installation of the operator began with this object; two must never act on one."""
     theirs = case.status.installation
+    if case.key.is_being_deleted and case.key.is_force_deleted:
+        return None  # no call to the vendor is made, so no two can act on one key
     if theirs is None or theirs == case.observed.myself.installation:
         return None
     message = f"This object belongs to the installation {theirs} of the operator, which alone acts on it."
@@ -69,9 +85,8 @@ def _suspended(case: Case) -> Decision | None:
 
 
 def _all_as_asked(case: Case) -> Decision:
-    moments = [
-        moment for moment in (rotation_moment(case.key, case.status), next_retirement(case)) if moment is not None
-    ]
+    due = (rotation_moment(case.key, case.status), next_retirement(case), case.not_before("write"))
+    moments = [moment for moment in due if moment is not None]
     return Decision(Done(min(moments, default=None)), reasons.AVAILABLE, available_message(case.key.secret_name))
 
 

@@ -19,7 +19,7 @@ NAME_LIMIT_BYTES = 64
 
 _INSTALLATION_LENGTH = 8
 _OWNER_LENGTH = 12
-_TAG = re.compile(r"\[(?P<installation>[a-z2-7]{8})\.(?P<owner>[a-z2-7]{12})\.(?P<serial>[1-9][0-9]{0,9})\]\Z")
+_TAG = re.compile(r"\[(?P<installation>[a-z2-7]{8})\.(?P<owner>[a-z2-7]{12})\.(?P<serial>[1-9][0-9]{0,15})\]\Z")
 
 
 def _short(text: str, length: int) -> str:

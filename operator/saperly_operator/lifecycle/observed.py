@@ -17,7 +17,7 @@ from enum import Enum
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import KeyRef, SecretStatus
+from saperly_operator.resources.saperly_key_status import SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
 from saperly_operator.saperly.models import ChildKey
 
@@ -142,13 +142,13 @@ class HeldKey:
     """A key whose plaintext this process holds.
 
     ``refused_since`` is when the API server first refused definitely to store it, ``refusal`` why, for people.
-    ``written`` is the fingerprint that the Secret has since it took it; then only the record is missing."""
+    ``written`` is where it was delivered; then only the record is missing."""
 
     serial: int
     key: ChildKey
     refused_since: datetime | None = None
     refusal: str | None = None
-    written: str | None = None
+    written: SecretStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +197,15 @@ class SweepView:
 class Memory:
     """What this process knows of the object and no API does. Losing it is always safe.
 
-    ``not_before`` holds, by the kind of work, when it may be tried again after it failed."""
+    ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``has_turn``: a mint's turn
+    is reserved, which may have been the gate's last."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
     preflight: PreflightPassed | PreflightRefused | None = None
     sweeps: Mapping[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: Mapping[str, datetime] = field(default_factory=dict)
+    has_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ class Observed:
         current, kept = self.key.status.current, self.key.status.secret
         if current is None or kept is None:
             return False
-        return holds(self.former_secret or self.secret, current, kept)
+        return holds(self.former_secret or self.secret, kept)
 
     @property
     def is_live(self) -> bool:
@@ -250,8 +252,9 @@ class Observed:
         return self.service_keys.get((provider, name), unknown)
 
 
-def holds(secret: SecretState | None, current: KeyRef, kept: SecretStatus) -> bool:
-    """Whether the Secret holds the current key's plaintext. Data that fits the fingerprint is never minted anew."""
-    if not isinstance(secret, SecretOwned) or secret.fingerprint != kept.fingerprint:
-        return False
-    return secret.record is None or secret.record.key_id == current.id
+def holds(secret: SecretState | None, kept: SecretStatus) -> bool:
+    """Whether the Secret holds the plaintext that status knows. Data that fits the fingerprint is never minted anew.
+
+    The record is no part of it: whoever may edit the Secret may write any id there, and it is put right.
+    """
+    return isinstance(secret, SecretOwned) and secret.fingerprint == kept.fingerprint

@@ -7,7 +7,7 @@ handled there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.resources.saperly_key_status import Intent, KeyAttribute, KeyRef, RetiringKey
+from saperly_operator.resources.saperly_key_status import Intent, KeyAttribute, KeyRef, RetiringKey, SecretStatus
 from saperly_operator.saperly.models import UpdateRequest
 
 # --- rest ----------------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class Record:
     """Note in status what the Secret now holds, and what it replaced."""
 
     current: KeyRef
-    fingerprint: str
+    secret: SecretStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +187,16 @@ class ReleaseKey:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSecret:
-    """Take our record off the Secret and let it stay (``Orphan``)."""
+    """Take our record off a Secret and let it stay (``Orphan``)."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteSecret:
-    """Delete the Secret of an object whose keys are gone."""
+    """Delete a Secret of an object whose keys are gone."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,11 @@ def intent_abandoned(status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], fa
 
 
 def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
-    """The vendor said a definite no: nothing was minted. The next try needs a new Idempotency-Key (a 402 sticks)."""
-    return status.changed(intent=None, failure=failure)
+    """The vendor said a definite no. The next try needs a new Idempotency-Key (a 402 sticks).
+
+    Nothing was minted, so the object's allowance of mints is as it was.
+    """
+    return status.changed(intent=None, failure=failure, recent_intents=status.recent_intents[:-1])
 
 
 def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
@@ -51,11 +54,10 @@ def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
 
 
 def key_delivered(
-    key: SaperlyKey, current: KeyRef, fingerprint: str, now: datetime, overlap: timedelta
+    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, overlap: timedelta
 ) -> SaperlyKeyStatus:
     """The Secret holds ``current``; what it held before lives on for ``overlap`` and then goes."""
     status = key.status
-    secret = SecretStatus(name=key.secret_name, key=key.spec.secret.key, fingerprint=fingerprint)
     before, intent = status.current, status.intent
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)

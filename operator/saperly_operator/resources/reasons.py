@@ -138,6 +138,9 @@ POLICY_VIOLATED: Final = "PolicyViolated"
 SERVICE_KEY_SECRET_NOT_FOUND: Final = "ServiceKeySecretNotFound"
 """On a provider: the Secret of the service key, or the key within its data, does not exist."""
 
+SERVICE_KEY_SECRET_UNREADABLE: Final = "ServiceKeySecretUnreadable"
+"""On a provider: Kubernetes does not let the operator read the Secret of the service key."""
+
 SERVICE_KEY_MALFORMED: Final = "ServiceKeyMalformed"
 """On a provider: what the Secret holds does not look like a service key."""
 
