@@ -51,7 +51,9 @@ ENTRY = "main"
 MATERIAL = "0123456789abcdef"
 UID = "uid-1"
 FINGERPRINT = "fedcba9876543210"
-STARTED = NOW - HOUR
+KEPT = SecretStatus(name=OWNER.name, key="SAPERLY_API_KEY", fingerprint=FINGERPRINT)
+"""Where the default object's plaintext is, once it was delivered."""
+STARTED = NOW - DAY
 """When this process began: long ago, so that nothing waits for another process to settle."""
 
 Value = TypeVar("Value")
@@ -150,7 +152,7 @@ def a_delivered_status(serial: int = 1, *, key: SaperlyKey | None = None, **chan
         installation=INSTALLATION,
         serial=serial,
         current=a_ref(serial, key=key),
-        secret=SecretStatus(name=wanted.secret_name, key=wanted.spec.secret.key, fingerprint=FINGERPRINT),
+        secret=KEPT.changed(name=wanted.secret_name, key=wanted.spec.secret.key),
         rotation=RotationStatus(last_rotated_at=NOW - DAY),
     ).changed(**changes)
 
@@ -159,7 +161,7 @@ def a_delivered_status(serial: int = 1, *, key: SaperlyKey | None = None, **chan
 
 
 def myself(**changes: Any) -> Myself:
-    """This process, up for an hour."""
+    """This process, up for a day."""
     return replace(Myself(HOLDER, STARTED, INSTALLATION), **changes)
 
 

@@ -36,6 +36,6 @@ def verify(row: Row) -> None:
     if isinstance(row.step, type):
         assert type(decision.step) is row.step, decision
     else:
-        assert decision.step == row.step
-    assert decision.reason == row.reason
-    assert row.says in decision.message
+        assert decision.step == row.step, decision
+    assert decision.reason == row.reason, decision
+    assert row.says in decision.message, decision

@@ -1,5 +1,7 @@
 """An open intent: what is decided after each history that may have left it, both sides of every boundary."""
 
+from datetime import timedelta
+
 import pytest
 
 from saperly_operator.lifecycle.decide import decide
@@ -28,8 +30,8 @@ from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Failure
 from tests.builders import (
     ENTRY,
-    FINGERPRINT,
     HOUR,
+    KEPT,
     MINUTE,
     NOW,
     OTHER_HOLDER,
@@ -57,7 +59,7 @@ INTENT, ROW = an_intent(), a_row()
 REF = minted_ref(ROW, INTENT)
 MINT, WRITE = Mint(INTENT), WriteSecret(INTENT)
 HELD = HeldKey(1, ROW)
-WRITTEN = Record(REF, FINGERPRINT)
+WRITTEN = Record(REF, KEPT)
 SETTLE = TIMINGS.delivery_settle
 SOON = NOW + TIMINGS.recheck
 
@@ -103,6 +105,12 @@ NOTHING_KNOWN = {
         reasons.OUTCOME_UNKNOWN,
         "It did not arrive.",
     ),
+    "a failure from before the intent holds nothing up": Row(
+        with_status(minting(), failure=failure(reasons.LINE_NOT_FOUND, retry_at=NOW + HOUR)),
+        MINT,
+        reasons.MINTING,
+        "Minting",
+    ),
     "a failure whose time has come lets it go on": Row(
         with_status(minting(), failure=failure()), MINT, reasons.MINTING, "Minting"
     ),
@@ -121,6 +129,9 @@ NOTHING_KNOWN = {
         reasons.WAITING_FOR_BUDGET,
         "It goes on by itself.",
     ),
+    "a turn reserved before the gate closed may still be used": Row(
+        with_memory(minting(service_keys=closed(NOW + HOUR)), has_turn=True), MINT, reasons.MINTING, "Minting"
+    ),
     "an open gate lets it go on": Row(minting(service_keys=closed(NOW)), MINT, reasons.MINTING, "Minting"),
     "a service key that cannot be used stalls with the intent open": Row(
         minting(service_keys={(PROVIDER, ENTRY): ServiceKeyUnusable("ServiceKeyMalformed", "It is no key.")}),
@@ -136,21 +147,32 @@ NOTHING_KNOWN = {
     ),
 }
 
+
+def of_another(base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR) -> Observed:
+    """Another process stored the intent that long ago, and we are up for that long."""
+    return changed(
+        with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored), myself=myself(started_at=NOW - up)
+    )
+
+
 TAKEOVER = {
     "another process's intent waits for what it may have under way": Row(
-        with_intent(minting(myself=myself(started_at=NOW - 59 * SECOND)), holder=OTHER_HOLDER),
+        of_another(minting(), up=59 * SECOND),
         WaitUntil(NOW + SECOND),
         reasons.RESUMING,
         "waiting for what it may have under way to settle",
     ),
     "another process's intent is taken over once we are up for a minute": Row(
-        with_intent(minting(myself=myself(started_at=NOW - MINUTE)), holder=OTHER_HOLDER),
-        TakeOver(),
-        reasons.RESUMING,
-        "Taking over",
+        of_another(minting(), up=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
+    ),
+    "an intent that another process stored while we were up waits as well": Row(
+        of_another(minting(), stored=59 * SECOND), WaitUntil(NOW + SECOND), reasons.RESUMING, "to settle"
+    ),
+    "and is taken over after a minute": Row(
+        of_another(minting(), stored=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
     "another process's intent is taken over before anything is made of a replay": Row(
-        with_intent(redacted(), holder=OTHER_HOLDER), TakeOver(), reasons.RESUMING, "Taking over"
+        of_another(redacted()), TakeOver(), reasons.RESUMING, "Taking over"
     ),
 }
 
@@ -160,7 +182,7 @@ IN_HAND = {
         holding(serial=2), MINT, reasons.MINTING, "Minting"
     ),
     "a written plaintext is recorded": Row(
-        holding(written=FINGERPRINT), WRITTEN, reasons.AVAILABLE, "The key sk_test_1… is in Secret support."
+        holding(written=KEPT), WRITTEN, reasons.AVAILABLE, "The key sk_test_1… is in Secret support."
     ),
     "a write that failed waits before it is tried again": Row(
         with_memory(holding(refusal="RBAC says no."), not_before={"write": NOW + SECOND}),
@@ -267,6 +289,12 @@ LOST = {
         reasons.IDENTITY_CONFLICT,
         "Nothing of it is touched.",
     ),
+    "a row that was used is recorded where the Secret holds it": Row(
+        changed(live(redacted(a_row(last_used_at=NOW), fenced=True)), secret=a_secret()),
+        WRITTEN,
+        reasons.AVAILABLE,
+        "is in Secret support",
+    ),
     "a row that was used is not ours to lose": Row(
         live(redacted(a_row(last_used_at=NOW))), Stall(SOON), reasons.IDENTITY_CONFLICT, "sk_test_1…"
     ),
@@ -302,6 +330,14 @@ AGE = {
     "a list begun one second too early does not count": Row(
         with_memory(OLD, sweeps=a_sweep(ROW, begun_at=NOW - 11 * HOUR - 2 * SECOND + SETTLE)),
         AwaitSweep,
+        reasons.OUTCOME_UNKNOWN,
+        "will tell",
+    ),
+    "a list begun before this process had settled does not count": Row(
+        changed(
+            with_memory(OLD, sweeps=a_sweep(ROW, begun_at=NOW - MINUTE)), myself=myself(started_at=NOW - 2 * MINUTE)
+        ),
+        AwaitSweep(PROVIDER, ENTRY, NOW, SOON),
         reasons.OUTCOME_UNKNOWN,
         "will tell",
     ),

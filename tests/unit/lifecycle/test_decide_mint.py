@@ -14,7 +14,7 @@ from saperly_operator.lifecycle.observed import (
     SecretForeign,
     ServiceKeyUnusable,
 )
-from saperly_operator.lifecycle.steps import AddFinalizer, Preflight, Stall, StoreIntent, WaitUntil
+from saperly_operator.lifecycle.steps import AddFinalizer, Preflight, ReadLive, Stall, StoreIntent, WaitUntil
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Failure
 from tests.builders import (
@@ -39,6 +39,7 @@ from tests.builders import (
     a_service_key,
     a_sweep,
     changed,
+    live,
     observed,
     with_memory,
     with_metadata,
@@ -187,14 +188,17 @@ GATES = {
 }
 
 SECRETS = {
+    "a Secret that seems foreign is looked at live, since nothing watches it": Row(
+        changed(READY, secret=SecretForeign(None)), ReadLive(), reasons.SECRET_NOT_OWNED, "is not the operator's"
+    ),
     "a Secret that nobody made for us is never overwritten": Row(
-        changed(READY, secret=SecretForeign(None)),
+        live(changed(READY, secret=SecretForeign(None))),
         Stall(SOON),
         reasons.SECRET_NOT_OWNED,
         "The Secret support exists and was not made by this operator; it is never overwritten",
     ),
     "a Secret of another SaperlyKey is never overwritten": Row(
-        changed(READY, secret=SecretForeign("agents/other")),
+        live(changed(READY, secret=SecretForeign("agents/other"))),
         Stall(SOON),
         reasons.SECRET_NOT_OWNED,
         "belongs to the SaperlyKey agents/other",
@@ -269,7 +273,7 @@ ORDER = {
         "There is no",
     ),
     "a foreign Secret is told before the gate": Row(
-        changed(observed(), secret=SecretForeign(None), service_keys=closed(NOW + HOUR)),
+        live(changed(observed(), secret=SecretForeign(None), service_keys=closed(NOW + HOUR))),
         Stall,
         reasons.SECRET_NOT_OWNED,
         "never overwritten",
