@@ -29,7 +29,7 @@ demo: $(STAMP) ## The main job end to end on a real control plane and the simula
 
 .PHONY: run
 run: $(STAMP) ## Run the operator against the current kubeconfig and SAPERLY_API_URL
-	@$(BIN)/saperly-operator run
+	@SAPERLY_LOG_FORMAT=$${SAPERLY_LOG_FORMAT:-text} $(BIN)/saperly-operator run
 
 .PHONY: cluster
 cluster: $(STAMP) ## Keep a real control plane running and print its KUBECONFIG
