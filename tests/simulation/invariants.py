@@ -9,6 +9,7 @@ I6  no key is touched that this installation did not mint for an object
 import hashlib
 from base64 import b64decode
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube
@@ -59,7 +60,10 @@ class Invariants:
             must(child is None or child.revoked_at is not None or released, "I3: a live key leaves status")
         before, after = old["status"].get("intent"), new["status"].get("intent")
         if before and not after:
+            begun = datetime.fromisoformat(before["startedAt"])
             for child in self._tagged(new, before["serial"]):
+                if child.created_at < begun:
+                    continue  # of a former object of that name, which was forced away
                 must(child.id in _referenced(new), "I3: a live key of an intent is forgotten with it")
 
     def check_let_go(self, key: Any, undelivered: Sequence[str]) -> None:

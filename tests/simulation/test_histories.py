@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from saperly_operator.kube.errors import KubeError, NotFound
+from saperly_operator.lifecycle.naming import Tag
+from saperly_operator.simulator.settings import Limits
 from tests.simulation.interruptions import Event, Interruptions
 from tests.simulation.virtual_time import run_virtually
 from tests.simulation.world import World
@@ -55,6 +57,25 @@ async def rename_secret(history: History, name: str) -> None:
         entry = history.random.choice(["SAPERLY_API_KEY", "TOKEN"])
         secret = history.random.choice([name, f"{name}-renamed"])
         await history.world.apply(name, secret={"name": secret, "key": entry})
+
+
+async def orphan_on_deletion(history: History, name: str) -> None:
+    if await history.world.key(name):
+        await history.world.apply(name, deletionPolicy=history.random.choice(["Orphan", "Revoke"]))
+
+
+async def force_delete(history: History, name: str) -> None:
+    await history.world.annotate(name, force_delete="true")
+    await history.world.delete(name)
+
+
+async def throttled(history: History, name: str) -> None:
+    del name
+    settings = history.world.core.store.settings
+    few = settings.model_copy(update={"limits": Limits(mint=1, get=3, update=3, revoke=3)})
+    history.world.control.configure(few)
+    await history.world.live_on(seconds=history.random.choice([60, 3600]))
+    history.world.control.configure(settings)
 
 
 async def request_rotation(history: History, name: str) -> None:
@@ -110,6 +131,9 @@ _DEEDS: tuple[Deed, ...] = (
     rename_secret,
     request_rotation,
     suspend,
+    orphan_on_deletion,
+    force_delete,
+    throttled,
     delete,
     delete_secret,
     alter_secret,
@@ -157,7 +181,12 @@ async def _judge(history: History) -> None:
         digest = await world.digest(key.secret_name, key.spec.secret.key)
         assert digest is not None, f"{name} has no Secret"
         accounted[current.id] = digest
-    live = {child.id: child.digest for child in world.live()}
+    # A released key is its owner's, and a key in use whose object was forced away is a person's to judge.
+    live = {
+        child.id: child.digest
+        for child in world.live()
+        if child.id in accounted or (Tag.parse(child.name) is not None and child.last_used_at is None)
+    }
     assert live == accounted, "the vendor's live keys are not those that the cluster accounts for"
     for hour in {child.created_at.replace(minute=0, second=0, microsecond=0) for child in world.ledger()}:
         minted = [

@@ -103,7 +103,7 @@ async def store_intent(tools: Tools, observed: Observed, step: StoreIntent, deci
     """From here on a request may be sent, and status says so."""
     status = intent_stored(observed.key.status, step.intent, observed.myself.installation)
     # Crash here: an intent whose request was never sent. The next process takes it over and sends it.
-    await tools.statuses.store(observed.key, status, Standing.of(observed, decision))
+    await tools.statuses.store(observed.key, status, Standing.trying(observed, decision))
 
 
 async def take_over(tools: Tools, observed: Observed, decision: Decision) -> None:

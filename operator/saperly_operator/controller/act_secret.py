@@ -69,13 +69,14 @@ async def _deliver(
         if isinstance(secret_state(view, fresh, target, observed.myself.installation), SecretForeign):
             return foreign_refusal(fresh.secret_name)
     ref = minted_ref(held.key, intent)
-    record = record_of(fresh, ref, observed.myself.installation, fresh.rotate_request).write()
+    digest = plaintext_digest(plaintext.reveal().encode())
+    record = record_of(fresh, ref, observed.myself.installation, digest).write()
     # Crash here: the Secret may hold the key, status does not say so. The next process replays, gets the id without a
     # plaintext, finds that id in the Secret, and records it.
     written = await _put(tools, fresh, view, record, plaintext_data(fresh, plaintext))
     tools.cache.put_secret(SecretView.of(written))
     scratch.succeeded("write")
-    mark = fingerprint(fresh.metadata.uid, plaintext_digest(plaintext.reveal().encode()))
+    mark = fingerprint(fresh.metadata.uid, digest)
     kept = SecretStatus(name=fresh.secret_name, key=fresh.spec.secret.key, fingerprint=mark)
     scratch.held, scratch.plaintext = replace(held, written=kept), None
     return None
@@ -133,8 +134,7 @@ async def repair_secret(tools: Tools, observed: Observed) -> None:
     digest = view.digests.get(kept.key)
     if digest is None or fingerprint(key.metadata.uid, digest) != kept.fingerprint:
         return  # not the plaintext that status knows: nothing is claimed, the next look decides
-    handled = key.status.rotation.last_handled_request if key.status.rotation else None
-    record = record_of(key, current, observed.myself.installation, handled).write()
+    record = record_of(key, current, observed.myself.installation, digest).write()
     patch = update_patch(key, view, record=record, data={})
     await _write_kept(tools, observed, view, patch)
 
@@ -149,8 +149,7 @@ async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> Non
         return
     if fingerprint(key.metadata.uid, plaintext_digest(plaintext)) != kept.fingerprint:
         return  # altered meanwhile: the next look sees that, and mints
-    handled = key.status.rotation.last_handled_request if key.status.rotation else None
-    record = record_of(key, current, observed.myself.installation, handled).write()
+    record = record_of(key, current, observed.myself.installation, plaintext_digest(plaintext)).write()
     data = plaintext_data(key, plaintext)
     if target is None:
         await _create_moved(tools, observed, create_body(key, record, data))

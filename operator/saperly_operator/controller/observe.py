@@ -202,6 +202,7 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
         record=record,
         fingerprint=mark,
         metadata_in_sync=record is not None and metadata_in_sync(view, key) and _names_current(record, key),
+        intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
     )
 

@@ -8,15 +8,17 @@ from saperly_operator.kube.secrets import SecretView, encoded
 from saperly_operator.lifecycle.naming import Owner
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import KeyRef
-from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, SecretRecord
+from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, SecretRecord, short_digest
 from saperly_operator.saperly.concealed import Plaintext
 
 _STAND_IN = b"x" * 64
 """As long as a key or longer, so that a dry run meets the same quotas and size limits."""
 
 
-def record_of(key: SaperlyKey, ref: KeyRef, installation: str, handled_request: str | None) -> SecretRecord:
-    """What the Secret is to say of the key that it holds."""
+def record_of(key: SaperlyKey, ref: KeyRef, installation: str, digest: str) -> SecretRecord:
+    """What the Secret is to say of the key that it holds; ``digest`` is its plaintext's."""
+    handled = key.status.rotation.last_handled_request if key.status.rotation else None
+    current = key.status.current
     return SecretRecord(
         key_id=ref.id,
         key_prefix=ref.prefix,
@@ -24,7 +26,9 @@ def record_of(key: SaperlyKey, ref: KeyRef, installation: str, handled_request: 
         installation=installation,
         owner=str(Owner(key.namespace, key.name)),
         minted_at=ref.minted_at,
-        handled_request=handled_request,
+        # A new key answers the request of this moment; one that was there before answered what status says.
+        handled_request=handled if current is not None and current.id == ref.id else key.rotate_request,
+        digest=short_digest(digest),
     )
 
 

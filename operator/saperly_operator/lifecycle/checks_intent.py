@@ -152,7 +152,9 @@ def record_if_written(case: Case, row: ChildKey) -> Decision | None:
     """The Secret, read live, holds the key that the vendor says is this intent's: only the record is missing."""
     secret, intent = case.observed.secret, _intent(case)
     match secret:
-        case SecretOwned(record=record, fingerprint=str() as fingerprint) if record and record.key_id == row.id:
+        case SecretOwned(record=record, fingerprint=str() as fingerprint, intact=True) if (
+            record and record.key_id == row.id
+        ):
             ref = minted_ref(row, intent)
             kept = SecretStatus(name=case.key.secret_name, key=case.key.spec.secret.key, fingerprint=fingerprint)
             return Decision(Record(ref, kept), reasons.AVAILABLE, _delivered(kept.name, ref))

@@ -4,7 +4,7 @@ Ready says whether the Secret holds a key that works, whatever else is going on:
 it true, with the reason beside it, and shows in Stalled or Reconciling. Pure. Rules: Kubernetes API conventions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
@@ -12,6 +12,25 @@ from saperly_operator.lifecycle.steps import Decision, Done, Stall
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+
+_KNOWN_ONLY_BY_TRYING = frozenset(
+    {
+        reasons.SERVICE_KEY_REJECTED,
+        reasons.SERVICE_KEY_FORBIDDEN,
+        reasons.ACCOUNT_BLOCKED,
+        reasons.INSUFFICIENT_CREDITS,
+        reasons.PAYMENT_METHOD_REQUIRED,
+        reasons.AGENT_CAP_EXCEEDED,
+        reasons.AGENT_SCOPE_ERROR,
+        reasons.AGENT_PERMISSION_DENIED,
+        reasons.LINE_NOT_FOUND,
+        reasons.VALIDATION_FAILED,
+        reasons.REQUEST_REFUSED,
+        reasons.ENVIRONMENT_MISMATCH,
+        reasons.SECRET_WRITE_REFUSED,
+    }
+)
+"""Causes that nothing but another mint shows to be gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,16 @@ class Standing:
             at_rest=isinstance(decision.step, Done),
             stalled=isinstance(decision.step, Stall),
         )
+
+    @classmethod
+    def trying(cls, observed: Observed, decision: Decision) -> "Standing":
+        """How things stand while a mint is tried. Tried again after a refusal it stays stalled until it succeeds:
+        nobody's alert goes off and on with each try, and the refusal repeated is no news."""
+        standing, before = cls.of(observed, decision), condition(observed.key.status, reasons.STALLED)
+        again = before is not None and before.observed_generation == observed.key.metadata.generation
+        if before is None or not again or before.reason not in _KNOWN_ONLY_BY_TRYING:
+            return standing
+        return replace(standing, reason=before.reason, message=before.message, stalled=True)
 
     @classmethod
     def delivered(cls, secret: str) -> "Standing":

@@ -62,12 +62,14 @@ class SecretOwned:
 
     ``fingerprint`` is that of the data under the wanted key, or None when that entry is missing.
     ``record`` is None when it was stripped but the data still fits the fingerprint in status, which proves it ours.
+    ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
     """
 
     record: SecretRecord | None
     fingerprint: str | None
     metadata_in_sync: bool
+    intact: bool = True
     immutable: bool = False
 
 

@@ -24,6 +24,9 @@ KEY_ID: Final = "saperly.com/key-id"
 KEY_PREFIX: Final = "saperly.com/key-prefix"
 """The first characters of that key, as the vendor shows them."""
 
+DIGEST: Final = "saperly.com/digest"
+"""64 bits of the plaintext's SHA-256, in hex: tells whether the data is still what was written beside it."""
+
 SERIAL: Final = "saperly.com/serial"
 """The serial under which that key was minted, in decimal."""
 

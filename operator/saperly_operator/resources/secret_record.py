@@ -18,6 +18,7 @@ RECORD_ANNOTATIONS = (
     annotations.OWNER,
     annotations.MINTED_AT,
     annotations.HANDLED_REQUEST,
+    annotations.DIGEST,
 )
 
 
@@ -32,6 +33,7 @@ class SecretRecord:
     owner: str
     minted_at: datetime | None
     handled_request: str | None = None
+    digest: str = ""
 
     @classmethod
     def read(cls, values: Mapping[str, str]) -> "SecretRecord | None":
@@ -51,7 +53,12 @@ class SecretRecord:
             owner=owner,
             minted_at=_moment(values.get(annotations.MINTED_AT)),
             handled_request=values.get(annotations.HANDLED_REQUEST),
+            digest=values.get(annotations.DIGEST, ""),
         )
+
+    def fits(self, digest: str) -> bool:
+        """Whether data of that ``plaintext_digest`` is what was written with this record."""
+        return bool(self.digest) and self.digest == short_digest(digest)
 
     def write(self) -> dict[str, str]:
         """The annotations that say this."""
@@ -61,6 +68,7 @@ class SecretRecord:
             annotations.SERIAL: str(self.serial),
             annotations.INSTALLATION: self.installation,
             annotations.OWNER: self.owner,
+            annotations.DIGEST: self.digest,
         }
         if self.minted_at is not None:
             written[annotations.MINTED_AT] = self.minted_at.isoformat()
@@ -80,6 +88,11 @@ def _moment(text: str | None) -> datetime | None:
 def plaintext_digest(plaintext: bytes) -> str:
     """A digest that caches keep in a plaintext's place. The plaintext is random, so it gives nothing away."""
     return hashlib.sha256(plaintext).hexdigest()
+
+
+def short_digest(digest: str) -> str:
+    """The 64 bits of a digest that a record shows; whoever reads it can read the plaintext beside it."""
+    return digest[:16]
 
 
 def fingerprint(uid: str, digest: str) -> str:
