@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from saperly_operator.simulator.calls import CallRecord
 from saperly_operator.simulator.faults import Fault, FaultKind
 from saperly_operator.simulator.state import Child, Operation
 from tests.cluster.conftest import Kubectl
@@ -129,6 +130,15 @@ class CrashSite:
             stops.append(stop)
         self.crash(*stops)
         return names
+
+    def await_call(self, operation: Operation, status: int) -> CallRecord:
+        """The first call of ``operation`` that the vendor answered with ``status``, once there is one."""
+
+        def answered() -> CallRecord | None:
+            calls = self.world.vendor.calls()
+            return next((call for call in calls if (call.operation, call.status) == (operation, status)), None)
+
+        return eventually(answered, f"the vendor answered a {operation.value} with {status}")
 
     def heal(self) -> None:
         """Undo what a test that failed may have left behind."""
