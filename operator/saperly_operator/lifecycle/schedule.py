@@ -45,7 +45,7 @@ class Cron:
     def next_after(self, moment: datetime) -> datetime:
         """The first moment of the expression strictly after ``moment``, in UTC.
 
-        Raises ScheduleError when there is none within the library's horizon (``0 0 30 2 *``).
+        Raises ScheduleError when there is none within the library's horizon (``0 0 */31 2 1#5``).
         """
         try:
             return next(CronSim(self.expression, moment.astimezone(ZoneInfo(self.zone)))).astimezone(UTC)
