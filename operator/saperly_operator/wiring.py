@@ -133,13 +133,18 @@ def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
     keys: WorkQueue[ObjectKey] = WorkQueue(tools.clock)
     provider_queue: WorkQueue[ProviderKey] = WorkQueue(tools.clock)
     dependents = _Dependents(tools.cache, keys)
+
+    def provider_changed(provider: ProviderKey) -> None:
+        dependents.look_again(provider)
+        sweeper.look_again()
+
     providers = Providers(
         tools.kube,
         tools.cache,
         tools.service_keys,
         tools.clock,
         namespace=settings.namespace,
-        changed=dependents.look_again,
+        changed=provider_changed,
     )
     orphans = OwnerlessOrphans(
         tools.kube, tools.clock, tools.timings, installation=myself.installation, confirmed=myself.confirmed
@@ -152,7 +157,7 @@ def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
         keys=keys,
         provider_queue=provider_queue,
         key_worker=key_worker,
-        provider_worker=ProviderWorker(provider_queue, providers, settings.provider_refresh, dependents.look_again),
+        provider_worker=ProviderWorker(provider_queue, providers, settings.provider_refresh, provider_changed),
         sweeper=sweeper,
         intake=Intake(tools.cache, keys.add, provider_queue.add, keys.forget),
         drain=Drain(key_worker, tools.scratchpads, tools.clock, limit=settings.drain),

@@ -78,6 +78,10 @@ class Sweeper:
             plan.due = min(plan.due, max(begun_after, self._clock.now()))
             self._woken.set()
 
+    def look_again(self) -> None:
+        """A provider came or changed: it may want its keys compared sooner than was planned."""
+        self._woken.set()
+
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
@@ -101,7 +105,9 @@ class Sweeper:
         for entry, handle in self._service_keys.entries().items():
             materials.setdefault(handle.material, (handle, []))[1].append(entry)
         for material, (handle, entries) in materials.items():
-            plan = self._plans.setdefault(material, _Plan(self._clock.now() + self._interval(entries)))
+            next_regular = self._clock.now() + self._interval(entries)
+            plan = self._plans.setdefault(material, _Plan(next_regular))
+            plan.due = min(plan.due, next_regular)  # the interval may have been shortened
             if plan.due <= self._clock.now():
                 done = await self._sweep(handle, entries, plan)
                 plan.due = self._clock.now() + (self._interval(entries) if done else _RETRY)
