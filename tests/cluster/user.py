@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
@@ -18,6 +19,7 @@ from saperly_operator.simulator.control_client import SimulatorControl
 from saperly_operator.simulator.state import Child, Operation
 from tests.cluster.conftest import Kubectl, KubectlError
 from tests.cluster.world import World, a_world
+from tests.support.processes import OperatorProcess
 from tests.support.waiting import eventually
 
 RECORD_PREFIX = "saperly.com/"
@@ -34,6 +36,12 @@ class User:
         self.kubectl = world.kubectl
         self.namespace = world.namespace
         self._more_providers: list[str] = []
+
+    def in_namespace(self, namespace: str) -> "User":
+        """The same user in another namespace, which the test has made."""
+        world = copy(self.world)
+        world.namespace = namespace
+        return User(world)
 
     @property
     def vendor(self) -> SimulatorControl:
@@ -146,7 +154,7 @@ class User:
 
     def child(self, key_id: str) -> Child:
         """One key by its id, live or revoked."""
-        return next(child for child in self.vendor.ledger() if child.id == key_id)
+        return {child.id: child for child in self.vendor.ledger()}[key_id]
 
     def wait_revoked(self, key_id: str) -> Child:
         """Until a key is revoked; returns it."""
@@ -189,11 +197,40 @@ class User:
         """The plaintext of that service key: never print it."""
         return self.world.simulator.service_key_file.read_text().strip()
 
+    # --- the operator's process ---------------------------------------------------------------------------------
+
+    @property
+    def operator(self) -> OperatorProcess:
+        """The running operator."""
+        assert self.world.operator is not None
+        return self.world.operator
+
+    @contextmanager
+    def operator_down(self) -> Iterator[None]:
+        """No operator runs within the block; one is up and has looked at everything after it."""
+        self.operator.terminate()
+        yield
+        self.world.start_operator()
+
     # --- providers ----------------------------------------------------------------------------------------------
 
     def patch_provider(self, patch: Mapping[str, Any]) -> None:
         """A merge patch of this world's provider."""
         self.kubectl("patch", "csprov", self.world.provider, "--type=merge", f"--patch={json.dumps(patch)}")
+
+    def provider_ready(self, name: str) -> dict[str, Any]:
+        """The condition Ready of a ClusterSaperlyProvider; LookupError while it has none."""
+        conditions = self.kubectl.json("get", "csprov", name)["status"]["conditions"]
+        found: dict[str, Any] = {each["type"]: each for each in conditions}["Ready"]
+        return found
+
+    def wait_sweeps(self, count: int) -> None:
+        """Until the operator has listed the keys at the vendor ``count`` more times, and has acted on it.
+
+        The sweep lists, acts, and only then lists again: so one list more than ``count`` is waited for.
+        """
+        before = self.call_number()
+        eventually(lambda: self.calls(Operation.LIST, after=before) > count, f"{count} sweeps have gone by")
 
     def add_provider(self, name: str, secret: str) -> None:
         """Another provider like this world's, whose service key is in another Secret beside it."""
