@@ -22,6 +22,7 @@ from tests.cluster.conftest import Kubectl
 from tests.cluster.crash_points import AtKube, AtVendor, Case, Fate, Place
 from tests.cluster.world import World
 from tests.support.kube_proxy import Hold, KubeProxy, Order, When
+from tests.support.processes import OperatorProcess
 from tests.support.waiting import eventually
 
 _names = itertools.count(1)
@@ -52,9 +53,11 @@ class Stop(ABC):
 class CrashSite:
     """See the module's text; its operator speaks to the kube-apiserver through ``proxy``."""
 
-    def __init__(self, world: World, proxy: KubeProxy) -> None:
+    def __init__(self, world: World, proxy: KubeProxy, direct: Path) -> None:
+        """``direct`` is the operator's kubeconfig past the proxy."""
         self.world = world
         self.proxy = proxy
+        self._direct = direct
 
     # --- objects ------------------------------------------------------------------------------------------------
 
@@ -94,13 +97,35 @@ class CrashSite:
             case AtVendor(operation):
                 return _StopAtVendor(self.world, operation, self.rows(name)[-1].id, fate)
 
+    @property
+    def operator(self) -> OperatorProcess:
+        assert self.world.operator is not None
+        return self.world.operator
+
     def kill(self) -> None:
         """kill -9 of the operator."""
-        assert self.world.operator is not None
-        self.world.operator.kill()
+        self.operator.kill()
 
-    def restart(self) -> None:
-        self.world.start_operator(_PATIENT)
+    def restart(self, settings: Mapping[str, str] | None = None) -> None:
+        """Start the operator, the one before it having ended; ``settings`` beside the usual ones."""
+        self.world.start_operator({**_PATIENT, **(settings or {})})
+
+    @contextmanager
+    def second_operator(self, settings: Mapping[str, str] | None = None) -> Iterator[OperatorProcess]:
+        """One more operator of the same installation, for as long as the block lasts; not through the proxy."""
+        folder = self.world.folder / f"second-{next(_names)}"
+        folder.mkdir()
+        second = OperatorProcess(
+            folder,
+            kubeconfig=self._direct,
+            api_url=self.world.simulator.base_url,
+            namespace=self.world.system,
+            settings={**_PATIENT, **(settings or {})},
+        )
+        try:
+            yield second.wait_started()
+        finally:
+            assert second.terminate() == 0
 
     def crash(self, *stops: Stop) -> None:
         """Once all requests are held: kill the operator, decide the requests' fates, start the operator again."""
@@ -222,7 +247,7 @@ def a_crash_site(kubectl: Kubectl, operator_kubeconfig: Path, folder: Path, name
     try:
         world.install(limits=_UNLIMITED)
         world.vendor.lift_limits()
-        site = CrashSite(world, proxy)
+        site = CrashSite(world, proxy, operator_kubeconfig)
         site.restart()
         yield site
     finally:

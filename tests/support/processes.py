@@ -56,8 +56,16 @@ class Process:
 
     def terminate(self, timeout: float = 30.0) -> int:
         """SIGTERM, as Kubernetes does; returns the exit code."""
+        self.ask_to_stop()
+        return self.wait_exit(timeout)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM, without waiting for the end."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+
+    def wait_exit(self, timeout: float = 30.0) -> int:
+        """Until it has ended; returns the exit code."""
         code = self._process.wait(timeout=timeout)
         self._reap()
         return code
