@@ -253,6 +253,12 @@ LOST = {
         reasons.PLAINTEXT_LOST,
         "revoked",
     ),
+    "an id that was written beside other data proves nothing": Row(
+        changed(live(redacted(fenced=True)), secret=a_secret(intact=False)),
+        abandoned(reasons.PLAINTEXT_LOST, "key-1"),
+        reasons.PLAINTEXT_LOST,
+        "revoked",
+    ),
     "where there is no Secret there is nothing to fence": Row(
         live(redacted()), abandoned(reasons.PLAINTEXT_LOST, "key-1"), reasons.PLAINTEXT_LOST, "revoked"
     ),
