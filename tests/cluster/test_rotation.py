@@ -1,0 +1,195 @@
+"""Rotation on the real cluster: by schedule, on request, with an overlap in which both keys work.
+
+The operator's clock is the real one, so a schedule is made due by setting the date of the last rotation back.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.cluster.user import User, holds_key
+
+LONG_AGO = "2020-01-01T00:00:00Z"
+NO_JITTER = {"overlap": "1s", "jitter": "0s"}
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def last_rotated(user: User, name: str, at: str) -> None:
+    """Let the key look as if it had been rotated last at that time."""
+    user.patch(name, {"status": {"rotation": {"lastRotatedAt": at}}}, subresource="status")
+
+
+def request_rotation(user: User, name: str, value: str) -> None:
+    user.annotate(name, rotate_requested_at=value)
+
+
+def triggers(user: User, name: str) -> list[str]:
+    """The causes of the rotations that were announced, oldest first."""
+    notes = [event["note"] for event in user.world.events(name) if event["reason"] == "Rotated"]
+    return [note.rpartition("Cause: ")[2].rstrip(".") for note in notes]
+
+
+def ready_key(user: User, name: str, **spec: Any) -> str:
+    """The id of the current key of a new Ready object."""
+    key_id: str = user.ready(name, **spec)["status"]["current"]["id"]
+    return key_id
+
+
+def test_a_key_older_than_its_schedule_allows_is_rotated_once(user: User) -> None:
+    first = ready_key(user, "aged", rotation=NO_JITTER | {"schedule": "30d"})
+    minted_at = moment(user.status("aged")["current"]["mintedAt"])
+    planned = moment(user.status("aged")["rotation"]["nextRotationAt"])
+    assert abs(planned - minted_at - timedelta(days=30)) < timedelta(minutes=1)
+
+    last_rotated(user, "aged", LONG_AGO)  # many times 30 days
+    now = user.wait_rotated("aged", first)["status"]
+
+    assert triggers(user, "aged") == ["RotationScheduled"]
+    assert moment(now["rotation"]["nextRotationAt"]) > datetime.now(UTC) + timedelta(days=29)
+    assert holds_key(user, "aged", now["current"]["id"])
+    user.wait_revoked(first)
+    assert len(user.minted("aged")) == 2
+
+
+def test_a_moment_of_a_cron_expression_that_was_missed_is_made_up_for_once(user: User) -> None:
+    first = ready_key(user, "cron", rotation=NO_JITTER | {"schedule": "TZ=Europe/Berlin 0 3 * * 1"})
+    planned = moment(user.status("cron")["rotation"]["nextRotationAt"])
+    assert planned.weekday() == 0
+    assert planned.hour in {1, 2}  # 3 o'clock in Berlin
+
+    last_rotated(user, "cron", LONG_AGO)
+    user.wait_rotated("cron", first)
+
+    assert triggers(user, "cron") == ["RotationScheduled"]
+    assert moment(user.status("cron")["rotation"]["nextRotationAt"]) >= planned
+
+
+def test_jitter_puts_a_rotation_off_by_no_more_than_it_says(user: User) -> None:
+    ready_key(user, "jitter", rotation={"schedule": "30d", "jitter": "12h"})
+    status = user.status("jitter")
+
+    late_by = moment(status["rotation"]["nextRotationAt"]) - moment(status["rotation"]["lastRotatedAt"])
+
+    assert timedelta(days=30) < late_by <= timedelta(days=30, hours=12)
+
+
+def test_a_request_is_answered_once_per_value_and_echoed(user: User) -> None:
+    first = ready_key(user, "asked", rotation=NO_JITTER)
+
+    request_rotation(user, "asked", "2026-11-24T10:00:00Z")
+    second = user.wait_rotated("asked", first)["status"]
+    assert second["rotation"]["lastHandledRequest"] == "2026-11-24T10:00:00Z"
+
+    user.change("asked", displayName="asked once")  # another look at the same value
+    user.wait_settled("asked")
+    assert user.status("asked")["current"]["id"] == second["current"]["id"]
+
+    request_rotation(user, "asked", "any other text")
+    third = user.wait_rotated("asked", second["current"]["id"])["status"]
+    assert third["rotation"]["lastHandledRequest"] == "any other text"
+    assert triggers(user, "asked") == ["RotationRequested", "RotationRequested"]
+    assert len(user.minted("asked")) == 3
+
+
+def test_a_request_that_is_there_from_the_beginning_counts_as_answered(user: User) -> None:
+    metadata = {"annotations": {"saperly.com/rotate-requested-at": "at birth"}}
+    user.kubectl.apply(user.world.key_object("born", metadata), namespace=user.namespace)
+    key = user.world.wait_ready("born")
+
+    assert key["status"]["rotation"]["lastHandledRequest"] == "at birth"
+    user.change("born", displayName="born once")
+    user.wait_settled("born")
+    assert len(user.minted("born")) == 1
+
+
+def test_the_old_key_works_until_the_end_of_the_overlap(user: User) -> None:
+    first = ready_key(user, "overlap", rotation={"overlap": "4s"})
+
+    request_rotation(user, "overlap", "now")
+    now = user.wait_rotated("overlap", first)["status"]
+
+    (old,) = now["retiring"]
+    assert (old["id"], old["reason"]) == (first, "RotationRequested")
+    assert user.child(first).is_live
+    assert user.child(now["current"]["id"]).is_live
+    assert holds_key(user, "overlap", now["current"]["id"])
+
+    revoked_at = user.wait_revoked(first).revoked_at
+    assert revoked_at is not None
+    assert revoked_at >= moment(old["revokeAfter"])
+    user.wait("overlap", "nothing retires", lambda key: not key["status"].get("retiring"))
+    assert user.only_live("overlap").id == now["current"]["id"]
+
+
+def test_a_new_key_inherits_what_the_spec_says(user: User) -> None:
+    first = ready_key(
+        user, "alike", agentLabel="support", monthlyCapCents=5000, permissions="full", rotation=NO_JITTER
+    )
+
+    request_rotation(user, "alike", "now")
+    second = user.wait_rotated("alike", first)["status"]["current"]["id"]
+
+    old, new = user.child(first), user.child(second)
+    assert (new.agent_label, new.monthly_cap_cents, new.permissions) == ("support", 5000, "full")
+    assert old.name != new.name  # the serial in its tag
+
+
+def test_the_annotation_wins_over_the_spec(user: User) -> None:
+    first = ready_key(user, "annotated", rotation=NO_JITTER | {"schedule": "30d"})
+    two_hours_ago = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+    last_rotated(user, "annotated", two_hours_ago.isoformat())
+    user.change("annotated", displayName="still thirty days")
+    user.wait_settled("annotated")
+    assert user.status("annotated")["current"]["id"] == first
+
+    user.annotate("annotated", rotation_schedule="1h")
+    now = user.wait_rotated("annotated", first)["status"]["rotation"]
+
+    assert moment(now["nextRotationAt"]) - moment(now["lastRotatedAt"]) == timedelta(hours=1)
+    assert triggers(user, "annotated") == ["RotationScheduled"]
+
+
+def test_an_annotation_that_is_no_schedule_is_told_and_the_key_stays_ready(user: User) -> None:
+    first = ready_key(user, "unreadable", rotation=NO_JITTER | {"schedule": "30d"})
+
+    user.annotate("unreadable", rotation_schedule="every other day")
+    told = user.world.wait_reason("unreadable", "InvalidSchedule", "Stalled")
+    assert "every other day" in told["message"]
+    assert user.conditions("unreadable")["Ready"]["status"] == "True"
+    assert "InvalidSchedule" in [event["reason"] for event in user.world.events("unreadable")]
+
+    user.annotate("unreadable", rotation_schedule=None)
+    user.wait_settled("unreadable")
+    assert user.status("unreadable")["current"]["id"] == first
+
+
+def test_suspend_puts_rotations_off_and_old_keys_still_end(user: User) -> None:
+    first = ready_key(user, "paused", rotation={"overlap": "3s"})
+    request_rotation(user, "paused", "before")
+    second = user.wait_rotated("paused", first)["status"]["current"]["id"]
+
+    user.change("paused", suspend=True)
+    request_rotation(user, "paused", "meanwhile")
+    user.world.wait_reason("paused", "Suspended")
+    user.wait_revoked(first)  # what was open is finished
+    suspended = user.status("paused")
+    assert suspended["current"]["id"] == second
+    assert user.conditions("paused")["Ready"]["status"] == "True"
+
+    user.change("paused", suspend=False)
+    third = user.wait_rotated("paused", second)["status"]
+    assert third["rotation"]["lastHandledRequest"] == "meanwhile"
+    assert [child.id for child in user.minted("paused")] == [first, second, third["current"]["id"]]
+
+
+def test_a_suspended_object_gets_no_first_key_before_it_goes_on(user: User) -> None:
+    user.world.apply_key("later", suspend=True)
+    user.world.wait_reason("later", "Suspended")
+    assert user.conditions("later")["Ready"]["status"] == "False"
+    assert user.minted("later") == []
+
+    user.change("later", suspend=False)
+    user.world.wait_ready("later")
+    assert len(user.minted("later")) == 1
