@@ -47,7 +47,9 @@ def test_three_hundred_objects_are_three_hundred_mints(
         f"fleet: {_COUNT} objects Ready in {seconds:.1f} s ({_COUNT / seconds:.0f}/s), {len(requests) / _COUNT:.1f} API "
         f"requests per object ({writes / _COUNT:.1f} writes), operator {memory:.0f} MB"
     )
-    world.kubectl("delete", "saperlykeys", "--all", f"--namespace={world.namespace}", "--wait=false", timeout=_PATIENCE)
+    world.kubectl(
+        "delete", "saperlykeys", "--all", f"--namespace={world.namespace}", "--wait=false", timeout=_PATIENCE
+    )
     eventually(lambda: not world.keys(), "all objects are gone", patience=_PATIENCE)
     assert world.vendor.live_keys() == []
     assert world.secret_names() == set()
