@@ -144,12 +144,16 @@ class Providers:
         try:
             credential = Credential.parse(raw)
         except MalformedCredentialError as error:
-            message = f"The key {ref.key} of the Secret {namespace}/{ref.name} is no service key: {error}."
+            message = (
+                f"The key {ref.key} of the Secret {namespace}/{ref.name} is no service key: {error}. Put one of the "
+                f"{provider.spec.environment} environment there (sk_svc_{provider.spec.environment}_…)."
+            )
             return (reasons.SERVICE_KEY_MALFORMED, message), None
         if credential.environment.value != provider.spec.environment.value:
             message = (
                 f"The service key in the Secret {namespace}/{ref.name} is one of the {credential.environment} "
-                f"environment, but spec.environment is {provider.spec.environment}."
+                f"environment, but spec.environment is {provider.spec.environment}: put one of the "
+                f"{provider.spec.environment} environment there, or correct spec.environment."
             )
             return (reasons.ENVIRONMENT_MISMATCH, message), None
         return None, credential
