@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from saperly_operator.envtest import Assets, ControlPlane
+from tests.support.leaks import EVIDENCE
 
 if TYPE_CHECKING:
     from tests.cluster.crash_site import CrashSite
-    from tests.cluster.user import User
     from tests.cluster.user import User
     from tests.cluster.world import World
 
@@ -26,6 +26,14 @@ OPERATOR = "saperly-operator"
 """The restricted identity the operator runs under; it has the rights that a test's RBAC gives it, and no other."""
 
 _namespaces = itertools.count(1)
+
+EVIDENCE.record_commands()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The search for leaked credentials comes last: it looks through what all other tests left behind."""
+    items.sort(key=lambda item: item.path.name == "test_no_leaks.py")
 
 
 class KubectlError(Exception):
@@ -163,21 +171,6 @@ def site(crash_site: "CrashSite") -> Iterator["CrashSite"]:
     """The module's crash site, with its operator up and no fault left over. Each test uses objects of its own."""
     yield crash_site
     crash_site.heal()
-
-
-@pytest.fixture(scope="module")
-def user(
-    request: pytest.FixtureRequest,
-    kubectl: Kubectl,
-    operator_kubeconfig: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator["User"]:
-    """Someone who uses the operator, in a world that all tests of one module share: each uses keys of its own."""
-    from tests.cluster.user import a_user  # it needs this module's Kubectl
-
-    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-") + "-user"
-    with a_user(kubectl, operator_kubeconfig, tmp_path_factory.mktemp(name), name) as user:
-        yield user
 
 
 @pytest.fixture(scope="module")

@@ -103,6 +103,17 @@ def test_two_operators_by_mistake_mint_each_key_once(site: CrashSite) -> None:
             site.assert_one_live_key(name, mints=1)
 
 
+def test_two_operators_that_take_over_too_soon_still_leave_one_live_key_each(site: CrashSite) -> None:
+    site.kill()
+    site.restart()  # with the short settling time that tests have
+    names = [site.new_name() for _ in range(20)]
+    with site.second_operator():
+        site.apply_ready(names)
+        for name in names:
+            site.assert_one_live_key(name)
+        assert max(len(site.rows(name)) for name in names) <= 3, "no object mints more than three times an hour"
+
+
 def test_an_operator_that_was_taken_over_while_it_was_writing_writes_no_more(site: CrashSite) -> None:
     name = site.new_name()
     slow = site.proxy.order(points.secret_create(name), Hold(When.BEFORE))

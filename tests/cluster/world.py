@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.conftest import Kubectl, KubectlError
+from tests.support.leaks import EVIDENCE
 from tests.support.processes import OperatorProcess, Simulator
 from tests.support.waiting import eventually
 
@@ -51,7 +52,7 @@ class World:
 
     def put_service_key(self, value: str, name: str = "saperly-service-key") -> None:
         """Create or replace the Secret that holds the service key."""
-        data = {"SAPERLY_SERVICE_KEY": base64.b64encode(value.encode()).decode()}
+        data = {"SAPERLY_SERVICE_KEY": base64.b64encode(EVIDENCE.learn(value).encode()).decode()}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
         self.kubectl.apply(secret, namespace=self.system)
 
@@ -134,7 +135,7 @@ class World:
     def plaintext(self, secret: str, key: str = "SAPERLY_API_KEY") -> str:
         """What the Secret holds. For comparison with the ledger's digest only: never print it."""
         data = self.kubectl.json("get", "secret", secret, f"--namespace={self.namespace}")["data"]
-        return base64.b64decode(data[key]).decode()
+        return EVIDENCE.learn(base64.b64decode(data[key]).decode())
 
     def secret_names(self) -> set[str]:
         """The Secrets in this world's namespace."""
@@ -160,6 +161,7 @@ class World:
         if self.operator is not None and self.operator.exit_code is None:
             self.operator.terminate()
         self.simulator.terminate()
+        self._keep_objects()
         for key in self.keys():
             patch = '{"metadata":{"finalizers":[]}}'
             name = key["metadata"]["name"]
@@ -171,6 +173,13 @@ class World:
             )
         self.kubectl("delete", "clustersaperlyprovider", self.provider, "--ignore-not-found", "--wait=false")
         self.kubectl("delete", "namespace", self.system, "--ignore-not-found", "--wait=false")
+
+    def _keep_objects(self) -> None:
+        """For whoever looks for leaked credentials at the end of all tests: what is about to go."""
+        kinds = "saperlykeys,events.events.k8s.io,configmaps,clustersaperlyproviders"
+        for namespace in (self.namespace, self.system):
+            objects = self.kubectl("get", kinds, f"--namespace={namespace}", "--output=json", "--show-managed-fields")
+            (self.folder / f"objects-{namespace}.log").write_text(objects)
 
 
 @contextmanager

@@ -109,7 +109,9 @@ class OperatorProcess(Process):
         api_url: str,
         namespace: str,
         settings: Mapping[str, str] | None = None,
+        program: str = "saperly_operator.cli.main",
     ) -> None:
+        """``program`` is the module that is run in the operator's place."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
@@ -122,7 +124,7 @@ class OperatorProcess(Process):
             **{f"SAPERLY_TIMINGS__{name}": value for name, value in FAST.items()},
             **(settings or {}),
         }
-        super().__init__((*_COMMAND, "run"), folder / "operator.log", environment)
+        super().__init__((sys.executable, "-m", program, "run"), folder / "operator.log", environment)
 
     def wait_started(self) -> "OperatorProcess":
         """Until it looked at everything and watches."""
