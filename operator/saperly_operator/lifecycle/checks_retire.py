@@ -43,12 +43,13 @@ def orphan_found(case: Case) -> Decision | None:
     Only keys that were never used, and are old by the vendor's own clock: a younger one may belong to a request that
     is still on its way, a used one has a holder somewhere (it is shown, and revoked by a person).
     """
-    orphans = [
-        retiring(_ref(row, provider, service_key), reasons.ORPHANED, case.now)
+    # By id: two providers may hold the same service key, and then each one's list shows the same keys.
+    orphans = {
+        row.id: retiring(_ref(row, provider, service_key), reasons.ORPHANED, case.now)
         for (provider, service_key), sweep in case.observed.memory.sweeps.items()
         for row in sweep.rows
         if _is_orphan(row, sweep, case)
-    ]
+    }
     if not orphans or case.status.installation is None:
         return None
     # A restored Secret may hold one of them: its record counts as a reference, once it was read live.
@@ -57,7 +58,7 @@ def orphan_found(case: Case) -> Decision | None:
     secret = case.observed.secret
     held = secret.record.key_id if isinstance(secret, SecretOwned) and secret.record else None
     room = max(0, RETIRING_LIMIT - len(case.status.retiring))
-    chosen = tuple(entry for entry in orphans if entry.id != held)[:room]
+    chosen = tuple(entry for entry in orphans.values() if entry.id != held)[:room]
     if not chosen:
         return None
     return Decision(

@@ -87,8 +87,9 @@ def attributes_sent(
 
 
 def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
-    """Keys that the sweep found are accounted for."""
-    return status.changed(retiring=_joined(status.retiring, orphans))
+    """Keys that the sweep found are accounted for, and so are the serials that they were minted under."""
+    serial = max([status.serial or 0, *(orphan.serial for orphan in orphans)])
+    return status.changed(retiring=_joined(status.retiring, orphans), serial=serial)
 
 
 def key_gone(status: SaperlyKeyStatus, key_id: str) -> SaperlyKeyStatus:
@@ -111,5 +112,7 @@ def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **deta
 
 
 def _joined(before: tuple[RetiringKey, ...], more: tuple[RetiringKey, ...]) -> tuple[RetiringKey, ...]:
+    """Each id once: the API server refuses a list map with the same key twice."""
     known = {entry.id for entry in before}
-    return (*before, *(entry for entry in more if entry.id not in known))
+    added = {entry.id: entry for entry in more if entry.id not in known}
+    return (*before, *added.values())
