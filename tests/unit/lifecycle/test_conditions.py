@@ -60,11 +60,7 @@ def holds(status: SaperlyKeyStatus) -> dict[str, str]:
             id="its labels are stripped: the key works",
         ),
         pytest.param(
-            live(
-                changed(
-                    with_spec(delivered(), secret={"name": "new"}), secret=SecretAbsent(), former_secret=a_secret()
-                )
-            ),
+            changed(with_spec(delivered(), secret={"name": "new"}), secret=SecretAbsent(), former_secret=a_secret()),
             WAITING,
             {"Ready": "True", "KeyActive": "True", "SecretSynced": "False", "Reconciling": "True"},
             id="on its way to another Secret: the old one works",

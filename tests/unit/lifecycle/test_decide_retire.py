@@ -215,3 +215,11 @@ def test_no_more_orphans_are_adopted_than_there_is_room_for(retiring: int, adopt
     step = decide(swept(*found, base=with_status(delivered(), retiring=waiting)), NOW, TIMINGS).step
     assert isinstance(step, AdoptOrphans)
     assert len(step.orphans) == adopted
+
+
+def test_a_key_that_two_providers_with_one_service_key_list_is_adopted_once() -> None:
+    (view,) = a_sweep(OLD_ROW).values()
+    sweeps = {(PROVIDER, ENTRY): view, ("SaperlyProvider/twin", ENTRY): view}
+    step = decide(live(with_memory(delivered(), sweeps=sweeps)), NOW, TIMINGS).step
+    assert isinstance(step, AdoptOrphans)
+    assert [entry.id for entry in step.orphans] == ["key-5"]

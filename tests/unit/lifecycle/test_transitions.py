@@ -124,6 +124,11 @@ def test_what_an_abandoned_intent_minted_is_on_its_way_out_in_the_same_change() 
     assert after.retiring == (a_retiring(1), a_retiring(2))
 
 
+def test_the_same_key_found_twice_is_retired_once() -> None:
+    after = transitions.orphans_adopted(SaperlyKeyStatus(), (a_retiring(1), a_retiring(1)))
+    assert after.retiring == (a_retiring(1),)
+
+
 def test_a_first_delivery_retires_nothing() -> None:
     status = transitions.key_delivered(
         a_key(SaperlyKeyStatus(intent=an_intent(), serial=1, failure=FAILURE)), a_ref(1), KEPT, NOW, ONE_HOUR

@@ -1,0 +1,164 @@
+"""What holds of every decision, whatever was observed: the invariants that ``decide`` alone can keep."""
+
+from hypothesis import HealthCheck, given, settings
+
+from saperly_operator.lifecycle.decide import decide
+from saperly_operator.lifecycle.naming import Tag
+from saperly_operator.lifecycle.observed import Observed, SecretOwned
+from saperly_operator.lifecycle.references import referenced_ids
+from saperly_operator.lifecycle.steps import (
+    AbandonIntent,
+    AdoptOrphans,
+    AwaitSweep,
+    Decision,
+    Done,
+    LeaveAlone,
+    Mint,
+    Retire,
+    RevokeCurrent,
+    Stall,
+    StoreIntent,
+    WaitUntil,
+    WriteSecret,
+)
+from saperly_operator.resources import reasons
+from saperly_operator.resources.saperly_key import DeletionPolicy
+from tests.builders import NOW
+from tests.unit.lifecycle.strategies import observations, unhindered
+from tests.unit.lifecycle.table import TIMINGS
+
+many = settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def decided(given: Observed) -> Decision:
+    return decide(given, NOW, TIMINGS)
+
+
+@many
+@given(observations())
+def test_there_is_always_one_decision_and_always_the_same(given: Observed) -> None:
+    decision = decided(given)
+    assert decision == decided(given)
+    assert decision.reason
+    assert decision.message
+
+
+@many
+@given(observations())
+def test_i5_only_a_deletion_with_revoke_ever_revokes_the_key_in_the_secret(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    current = status.current.id if status.current is not None else None
+    match step:
+        case RevokeCurrent(ref):
+            assert given.key.is_being_deleted
+            assert given.key.spec.deletion_policy is DeletionPolicy.REVOKE
+            assert ref == status.current
+        case Retire(entry):
+            assert entry in status.retiring, "I1: stored first"
+            assert entry.id != current
+        case AbandonIntent(lost):
+            assert current not in {entry.id for entry in lost}
+        case AdoptOrphans(orphans):
+            assert current not in {entry.id for entry in orphans}
+        case _:
+            pass
+
+
+@many
+@given(observations())
+def test_an_old_key_is_not_retired_before_its_date_unless_the_object_goes(given: Observed) -> None:
+    step = decided(given).step
+    if not isinstance(step, Retire):
+        return
+    assert step.entry.revoke_after <= NOW or given.key.is_being_deleted
+
+
+@many
+@given(unhindered())
+def test_i1_a_post_follows_a_stored_intent_of_ours_that_the_vendor_still_remembers(given: Observed) -> None:
+    step = decided(given).step
+    if not isinstance(step, Mint):
+        return
+    assert step.intent == given.key.status.intent
+    assert step.intent.holder == given.myself.holder
+    assert -TIMINGS.replay_clock_tolerance <= NOW - step.intent.started_at <= TIMINGS.replay_limit
+    assert not given.key.is_being_deleted
+
+
+@many
+@given(observations())
+def test_nothing_new_is_begun_for_an_object_that_goes_or_is_suspended(given: Observed) -> None:
+    step = decided(given).step
+    if given.key.is_being_deleted:
+        assert not isinstance(step, StoreIntent | Mint | WriteSecret)
+    if given.key.spec.suspend:
+        assert not isinstance(step, StoreIntent)
+
+
+@many
+@given(unhindered())
+def test_the_serial_of_a_new_intent_exceeds_every_serial_seen(given: Observed) -> None:
+    step = decided(given).step
+    if not isinstance(step, StoreIntent):
+        return
+    status = given.key.status
+    seen = [status.serial or 0, *(sweep_serials(given))]
+    if isinstance(given.secret, SecretOwned) and given.secret.record is not None:
+        seen.append(given.secret.record.serial)
+    assert step.intent.serial > max(seen)
+    assert status.intent is None
+    assert len([at for at in status.recent_intents if at > NOW - TIMINGS.mint_limit_window]) < TIMINGS.mint_limit
+
+
+def sweep_serials(given: Observed) -> list[int]:
+    tags = (Tag.parse(row.name) for sweep in given.memory.sweeps.values() for row in sweep.rows)
+    return [tag.serial for tag in tags if tag is not None]
+
+
+@many
+@given(observations() | unhindered())
+def test_what_a_secret_lacks_is_concluded_from_a_live_look_only(given: Observed) -> None:
+    step = decided(given).step
+    if given.is_live:
+        return
+    assert not isinstance(step, AdoptOrphans)
+    if isinstance(step, StoreIntent):
+        assert step.intent.trigger not in {reasons.SECRET_MISSING, reasons.SECRET_ALTERED}
+    if isinstance(step, AbandonIntent) and step.lost:
+        held = given.memory.held
+        assert given.key.is_being_deleted
+        assert held is not None, "whose plaintext never left this process"
+
+
+@many
+@given(observations())
+def test_no_id_is_retired_twice_nor_one_that_this_object_does_not_own(given: Observed) -> None:
+    step, known = decided(given).step, referenced_ids(given.key.status)
+    match step:
+        case AdoptOrphans(orphans):
+            ids = [entry.id for entry in orphans]
+            assert len(ids) == len(set(ids))
+            assert not known & set(ids)
+        case _:
+            pass
+
+
+@many
+@given(observations())
+def test_another_installations_object_is_left_alone(given: Observed) -> None:
+    theirs = given.key.status.installation
+    foreign = theirs is not None and theirs != given.myself.installation
+    forced = given.key.is_being_deleted and given.key.is_force_deleted
+    assert isinstance(decided(given).step, LeaveAlone) == (foreign and not forced)
+
+
+@many
+@given(observations())
+def test_to_rest_is_to_rest_until_later(given: Observed) -> None:
+    match decided(given).step:
+        case WaitUntil(until) | Stall(until) | AwaitSweep(until=until):
+            assert until > NOW, "else the loop would spin"
+        case Done(until) if until is not None:
+            assert until > NOW
+        case _:
+            pass
