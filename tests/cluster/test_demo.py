@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from saperly_operator.envtest import Assets
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 
 _COMMAND = (sys.executable, "-m", "saperly_operator.cli.main", "demo")
 
@@ -90,6 +93,23 @@ def test_nothing_outlives_a_demo_that_was_killed(tmp_path: Path) -> None:
         eventually(lambda: _processes_under(folder) == [], "nothing of it runs")
 
 
+def test_a_failure_shows_the_last_lines_and_where_the_logs_are(tmp_path: Path) -> None:
+    with _demo(tmp_path, "--keep") as demo:
+        eventually(lambda: "Ctrl-C stops it" in demo.said(), f"the demo waits: {tmp_path}")
+        folder = Path(re.findall(r"export KUBECONFIG=(\S+)", demo.said())[-1]).parent
+        (operator,) = [pid for pid, command in _processes_under(folder) if command.endswith("main run ")]
+        os.kill(operator, signal.SIGKILL)
+        assert demo.process.wait(timeout=60) == 1
+    said = demo.said()
+    assert "✗ operator ended with code -9" in said
+    assert "finalizer" in said
+    assert "Traceback" not in said
+    logs = Path(re.findall(r"The logs are kept in (\S+)", said)[0])
+    assert {"operator.log", "simulator.log", "kube-apiserver.log"} <= {log.name for log in logs.iterdir()}
+    assert [entry.name for entry in folder.iterdir()] == [logs.name], "no credential is kept"
+    shutil.rmtree(folder)
+
+
 def test_without_binaries_it_says_so_in_one_line(tmp_path: Path) -> None:
     environment = os.environ | {"KUBEBUILDER_ASSETS": str(tmp_path)}
     done = subprocess.run(_COMMAND, capture_output=True, text=True, env=environment, timeout=60, check=False)
@@ -122,8 +142,8 @@ def _demo(folder: Path, *options: str) -> Iterator[_Demo]:
         process.wait()
 
 
-def _processes_under(folder: Path) -> list[str]:
-    """The command lines of the living that name ``folder``, or hold it in their environment."""
+def _processes_under(folder: Path) -> list[tuple[int, str]]:
+    """The living whose command line or environment names ``folder``: pid and command line."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -132,5 +152,5 @@ def _processes_under(folder: Path) -> list[str]:
         except OSError:  # ended meanwhile, or another user's
             continue
         if str(folder).encode() in command + environment:
-            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+            found.append((int(entry.name), command.replace(b"\0", b" ").decode(errors="replace")))
     return found

@@ -97,13 +97,12 @@ def stage(screen: Screen, root: Path) -> Iterator[Stage]:
     """
     assets = Assets.of_this_machine(screen.note)
     with screen.waiting("starting etcd, kube-apiserver, controllers, scheduler and two nodes"):
-        kubectl_binary = _kubectl(assets)
         plane = ControlPlane(users=(OPERATOR,), assets=assets)
         plane.start()
     children = Children(plane.logs)
     failed = True
     try:
-        kubectl = Kubectl(kubectl_binary, plane.kubeconfig(), root)
+        kubectl = Kubectl(_kubectl(assets), plane.kubeconfig(), root)
         with screen.waiting("starting the simulated Saperly API"):
             vendor = _start_vendor(children, plane.directory)
         yield Stage(plane, children, kubectl, vendor)
