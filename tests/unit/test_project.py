@@ -184,7 +184,7 @@ FORBIDDEN = {
     "an index": re.compile("--(extra-)?index" + r"-url\s+\S+:"),
     "a path of one machine": re.compile(r"(?<![\w.~-])/(wo" + r"rk|ro" + r"ot|ho" + r"me/\w+|Use" + r"rs/\w+)/"),
     "a private key": re.compile("-----BEGIN [A-Z ]*PRIVATE" + r" KEY-----\s+[A-Za-z0-9+/]{16}"),
-    "a live credential": re.compile("sk_(svc_)?li" + r"ve_[A-Za-z0-9]{20}"),
+    "a live credential (an invented one spells words)": re.compile("sk_(svc_)?li" + r"ve_(?=[a-zA-Z]*\d)[A-Za-z0-9]{20}"),
 }  # fmt: skip
 
 
