@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from saperly_operator.controller.service_keys import breaker_text
 from saperly_operator.controller.tools import Tools
+from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.observed import Observed, ProviderPresent
@@ -56,7 +57,11 @@ async def mint_failed(tools: Tools, observed: Observed, decision: Decision, erro
             # Also in memory: the patch may meet a conflict, and the wait must hold all the same.
             tools.scratch(observed).put_off("mint", failure.retry_at)
             standing = replace(Standing.of(observed, decision), reason=failure.code, message=failure.message or "")
-            await tools.statuses.store(observed.key, failed(status, failure), standing)
+            # The first of its kind in a row is news; the vendor being away for an hour is not news at each try.
+            news = (
+                Occurrence(EventType.WARNING, failure.code, "Mint", standing.message) if failure.count == 1 else None
+            )
+            await tools.statuses.store(observed.key, failed(status, failure), standing, news)
         case errors.ServiceKeyRejected() | errors.AccountBlocked():
             # Not this object's fault: the breaker keeps all others out, and nobody holds an intent meanwhile.
             reason, message = breaker_text(error.code or "unauthorized")

@@ -1,9 +1,11 @@
 """The steps whose effect is a status patch: recording a delivery, giving an intent up, adopting orphans."""
 
+from dataclasses import replace
+
 from saperly_operator.controller.act_failures import generations
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
-from saperly_operator.lifecycle.conditions import Standing
+from saperly_operator.lifecycle.conditions import Standing, condition
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.rotation import with_next_rotation
 from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, Decision, Record
@@ -37,12 +39,14 @@ async def abandon_intent(tools: Tools, observed: Observed, step: AbandonIntent, 
     """What the intent minted is on its way out, in the same patch that gives the intent up."""
     status = observed.key.status
     failure = next_failure(status, step.code, step.until, message=decision.message, **generations(observed))
+    before = condition(status, reasons.STALLED)
+    is_known = before is not None and before.reason == decision.reason
     # Crash here: the intent still stands, and the same is decided again.
     await tools.statuses.store(
         observed.key,
         intent_abandoned(status, step.lost, failure),
-        Standing.of(observed, decision),
-        Occurrence(EventType.WARNING, decision.reason, "Mint", decision.message),
+        replace(Standing.of(observed, decision), stalled=is_known),
+        None if is_known else Occurrence(EventType.WARNING, decision.reason, "Mint", decision.message),
     )
     tools.scratch(observed).close_intent()
 

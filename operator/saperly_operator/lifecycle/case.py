@@ -47,7 +47,8 @@ class Case:
             case ServiceKeyUnusable(reason, message):
                 return self.stall(reason, f"{purpose}: {message}")
             case ServiceKeyUsable(manage=closed) if closed is not None and closed.until > self.now:
-                return Decision(WaitUntil(closed.until), closed.reason, f"{purpose}: {closed.message}")
+                step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
+                return Decision(step, closed.reason, f"{purpose}: {closed.message}")
             case _:
                 return None
 

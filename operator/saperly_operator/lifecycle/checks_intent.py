@@ -28,6 +28,7 @@ from saperly_operator.lifecycle.steps import (
     Mint,
     ReadLive,
     Record,
+    Stall,
     TakeOver,
     WaitUntil,
     WriteSecret,
@@ -86,9 +87,9 @@ def _plaintext_in_hand(case: Case) -> Decision | None:
         return Decision(Record(ref, held.written), reasons.AVAILABLE, _delivered(held.written.name, ref))
     until = case.not_before("write")
     if until is not None:
-        return Decision(
-            WaitUntil(until), reasons.SECRET_WRITE_REFUSED, held.refusal or "The Secret cannot be written."
-        )
+        # Refused, a person has to act; else the API server is away, and it goes on by itself.
+        step = WaitUntil(until) if held.refused_since is None else Stall(until)
+        return Decision(step, reasons.SECRET_WRITE_REFUSED, held.refusal or "The Secret cannot be written.")
     return Decision(
         WriteSecret(intent), reasons.WRITING_SECRET, f"Writing the new key to Secret {case.key.secret_name}."
     )
@@ -98,7 +99,7 @@ def _give_up_writing(case: Case, key: ChildKey, settled: datetime, refusal: str)
     """Kubernetes refuses the Secret for good: the new key is given up, once no earlier write can still land."""
     message = f"{refusal} The new key is revoked; it is tried again later."
     if case.now < settled:
-        return Decision(WaitUntil(settled), reasons.SECRET_WRITE_REFUSED, message)
+        return Decision(Stall(settled), reasons.SECRET_WRITE_REFUSED, message)
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.SECRET_WRITE_REFUSED, message)
     written = record_if_written(case, key)

@@ -84,8 +84,12 @@ def _too_many_mints(case: Case) -> Decision | None:
     recent = recent_intents(case)
     if len(recent) < case.timings.mint_limit:
         return None
+    until, failure = recent[0] + case.timings.mint_limit_window, case.status.failure
+    if failure is not None and failure.code == reasons.SECRET_WRITE_REFUSED:
+        # What used the mints up is what somebody has to mend; that they are used up is only what follows.
+        return Decision(Stall(until), failure.code, failure.message or "Kubernetes refuses the Secret.")
     message = f"{len(recent)} mints within the hour: no object may begin more. It goes on by itself."
-    return Decision(WaitUntil(recent[0] + case.timings.mint_limit_window), reasons.MINT_LIMIT_REACHED, message)
+    return Decision(WaitUntil(until), reasons.MINT_LIMIT_REACHED, message)
 
 
 def _no_room_to_retire(case: Case) -> Decision | None:

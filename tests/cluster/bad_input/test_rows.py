@@ -7,10 +7,11 @@ import pytest
 from tests.cluster.bad_input.provider_rows import PROVIDER_ROWS
 from tests.cluster.bad_input.scene import Scene
 from tests.cluster.bad_input.secret_rows import SECRET_ROWS
+from tests.cluster.bad_input.standing_rows import STANDING_ROWS
 from tests.cluster.bad_input.vendor_rows import VENDOR_ROWS
 from tests.cluster.bad_input.wave import Wave
 
-ROWS = {**PROVIDER_ROWS, **VENDOR_ROWS, **SECRET_ROWS}
+ROWS = {**PROVIDER_ROWS, **VENDOR_ROWS, **SECRET_ROWS, **STANDING_ROWS}
 
 
 @pytest.fixture(scope="module")
