@@ -106,7 +106,7 @@ def test_two_operators_by_mistake_mint_each_key_once(site: CrashSite) -> None:
 def test_two_operators_that_take_over_too_soon_still_leave_one_live_key_each(site: CrashSite) -> None:
     site.kill()
     site.restart()  # with the short settling time that tests have
-    names = [site.new_name() for _ in range(20)]
+    names = [site.new_name() for _ in range(8)]
     with site.second_operator():
         site.apply_ready(names)
         for name in names:

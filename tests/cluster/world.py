@@ -162,15 +162,11 @@ class World:
             self.operator.terminate()
         self.simulator.terminate()
         self._keep_objects()
-        for key in self.keys():
-            patch = '{"metadata":{"finalizers":[]}}'
-            name = key["metadata"]["name"]
-            self.kubectl(
-                "patch", "saperlykey", name, f"--namespace={self.namespace}", "--type=merge", f"--patch={patch}"
-            )
-            self.kubectl(
-                "delete", "saperlykey", name, f"--namespace={self.namespace}", "--ignore-not-found", "--wait=false"
-            )
+        names = [key["metadata"]["name"] for key in self.keys()]
+        if names:
+            place, patch = f"--namespace={self.namespace}", '{"metadata":{"finalizers":[]}}'
+            self.kubectl("patch", "saperlykey", *names, place, "--type=merge", f"--patch={patch}")
+            self.kubectl("delete", "saperlykey", *names, place, "--ignore-not-found", "--wait=false")
         self.kubectl("delete", "clustersaperlyprovider", self.provider, "--ignore-not-found", "--wait=false")
         self.kubectl("delete", "namespace", self.system, "--ignore-not-found", "--wait=false")
 
