@@ -109,12 +109,24 @@ def _intent_swept(case: Case) -> Decision | None:
 
 def _old_key_alive(case: Case) -> Decision | None:
     for entry in case.status.retiring:
-        if _may_live_on(entry, case):
+        if _may_live_on(entry, case) and not _stays_in_secret(entry, case):
             message = f"Waiting for the end of the overlap of the old key {entry.prefix}…"
             return Decision(WaitUntil(entry.revoke_after), reasons.REVOKING, message)
         blocked = _put_off(case, entry.provider, entry.service_key, retire_work(entry))
-        return blocked or Decision(Retire(entry), reasons.REVOKING, f"Revoking the key {entry.prefix}…")
+        if blocked is not None:
+            return blocked
+        if _stays_in_secret(entry, case):
+            return Decision(ReleaseKey(entry), reasons.RELEASING, f"Releasing the key {entry.prefix}…")
+        return Decision(Retire(entry), reasons.REVOKING, f"Revoking the key {entry.prefix}…")
     return None
+
+
+def _stays_in_secret(entry: RetiringKey, case: Case) -> bool:
+    """With ``Orphan`` a Secret may hold a key that was never recorded: it is released, since it must not be revoked."""
+    orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
+    secrets = (case.observed.secret, case.observed.former_secret)
+    named = {secret.record.key_id for secret in secrets if isinstance(secret, SecretOwned) and secret.record}
+    return orphaned and entry.id in named
 
 
 def _may_live_on(entry: RetiringKey, case: Case) -> bool:

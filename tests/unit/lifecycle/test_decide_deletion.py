@@ -187,6 +187,12 @@ ORPHAN = {
         reasons.REVOKING,
         "Waiting for the end of the overlap of the old key sk_test_2…",
     ),
+    "an old key that the Secret holds after all is released, or nothing would ever end": Row(
+        changed(with_status(ORPHANED, retiring=(a_retiring(2),)), secret=a_secret(2, intact=False)),
+        ReleaseKey(a_retiring(2)),
+        reasons.RELEASING,
+        "Releasing the key sk_test_2…",
+    ),
     "an old key whose overlap is over is revoked": Row(
         with_status(ORPHANED, retiring=(a_retiring(2),)), Retire(a_retiring(2)), reasons.REVOKING, "sk_test_2…"
     ),
