@@ -190,6 +190,12 @@ IN_HAND = {
         reasons.SECRET_WRITE_REFUSED,
         "RBAC says no.",
     ),
+    "a write that was refused stalls, since a person has to act": Row(
+        with_memory(holding(refused_since=NOW, refusal="RBAC says no."), not_before={"write": NOW + SECOND}),
+        Stall(NOW + SECOND),
+        reasons.SECRET_WRITE_REFUSED,
+        "RBAC says no.",
+    ),
     "a write is tried again when its time has come": Row(
         with_memory(holding(), not_before={"write": NOW}), WRITE, reasons.WRITING_SECRET, "Writing"
     ),
@@ -198,7 +204,7 @@ IN_HAND = {
     ),
     "a write refused for 2 min is given up once earlier ones have settled": Row(
         holding(refused_since=NOW - 2 * MINUTE, refusal="RBAC says no."),
-        WaitUntil(NOW + MINUTE),
+        Stall(NOW + MINUTE),
         reasons.SECRET_WRITE_REFUSED,
         "RBAC says no. The new key is revoked; it is tried again later.",
     ),
