@@ -1,0 +1,168 @@
+"""``make bench``: how fast a fleet becomes Ready, beside the least that anybody could need on the same machine.
+
+Both start from the same state: SaperlyKeys that exist and that nobody has looked at. The floor sends the requests of a
+first mint with as many workers as the operator has, and does nothing else; the operator is measured from the moment
+at which it has started. The figure to watch is the ratio: it does not depend on the machine as the seconds do.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from saperly_operator.envtest import Assets, ControlPlane
+from tests.cluster.conftest import OPERATOR, Kubectl
+from tests.cluster.user import NO_LIMITS
+from tests.cluster.world import World
+from tests.support.waiting import eventually
+
+PATIENCE = 900.0
+PRODUCTION = {"SAPERLY_LOG_LEVEL": "INFO", "SAPERLY_PROVIDER_REFRESH": "30"}
+"""What the tests set otherwise, to see more and wait less."""
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One run over a fleet."""
+
+    seconds: float
+    requests: int
+    megabytes: float | None = None
+
+
+class Bench:
+    """A control plane, a simulator, and who mints against them."""
+
+    def __init__(self, plane: ControlPlane, world: World, size: int) -> None:
+        self._plane = plane
+        self._world = world
+        self._size = size
+
+    def floor(self) -> Figures:
+        """The requests alone."""
+        namespace = f"{self._world.namespace}-floor"
+        self._world.kubectl("create", "namespace", namespace)
+        self._create(namespace, 0, self._size)
+        since = self._plane.audit.position()
+        command = [sys.executable, "-m", "tests.bench.floor", namespace, self._world.simulator.base_url]
+        done = subprocess.run(
+            [*command, str(self._world.simulator.service_key_file)],
+            env={**os.environ, "KUBECONFIG": str(self._world.operator_kubeconfig)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"the floor failed:\n{done.stderr[-2000:]}")
+        figures = Figures(float(done.stdout), self._requests(since))
+        self._forget(namespace)
+        return figures
+
+    def operator(self) -> Figures:
+        """The operator, from its start to the last object Ready."""
+        self._create(self._world.namespace, 0, self._size)
+        since = self._plane.audit.position()
+        operator = self._world.start_operator(PRODUCTION)
+        line = next(line for line in operator.output().splitlines() if '"message": "started"' in line)
+        began = datetime.fromisoformat(json.loads(line)["time"])
+        self._wait_ready(self._size)
+        seconds = (datetime.now(UTC) - began).total_seconds()
+        return Figures(seconds, self._requests(since), resident_megabytes(operator.pid))
+
+    def idle_megabytes(self, size: int) -> float:
+        """The operator's memory with ``size`` objects at rest, the fleet among them."""
+        assert self._world.operator is not None
+        self._create(self._world.namespace, self._size, size)
+        self._wait_ready(size)
+        return resident_megabytes(self._world.operator.pid)
+
+    def _create(self, namespace: str, first: int, end: int) -> None:
+        objects = [self._world.key_object(f"bench-{number:05}") for number in range(first, end)]
+        if objects:
+            documents = "\n---\n".join(map(json.dumps, objects))
+            self._world.kubectl(
+                "create", f"--namespace={namespace}", "--filename=-", stdin=documents, timeout=PATIENCE
+            )
+
+    def _wait_ready(self, size: int) -> None:
+        def ready() -> bool:
+            table = self._world.kubectl("get", "skey", f"--namespace={self._world.namespace}", "--no-headers")
+            return sum(row.split()[1] == "True" for row in table.splitlines()) == size
+
+        eventually(ready, f"{size} objects are Ready", patience=PATIENCE)
+
+    def _requests(self, since: int) -> int:
+        return len(self._plane.audit.requests(user=OPERATOR, since=since))
+
+    def _forget(self, namespace: str) -> None:
+        """What the floor left would be work for the operator."""
+        left = self._world.kubectl.json("get", "skey", f"--namespace={namespace}")
+        for key in left["items"]:
+            key["metadata"]["finalizers"] = []
+        self._world.kubectl("replace", "--filename=-", stdin=json.dumps(left), timeout=PATIENCE)
+        self._world.kubectl("delete", "namespace", namespace, timeout=PATIENCE)
+
+    def stop(self) -> None:
+        """End the processes; their objects go with the control plane."""
+        if self._world.operator is not None:
+            self._world.operator.terminate()
+        self._world.simulator.terminate()
+
+
+def resident_megabytes(pid: int) -> float:
+    """The resident memory of a process, by Linux."""
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def report(size: int, floor: Figures, operator: Figures) -> None:
+    """The figures side by side."""
+    table = Table(
+        "", "seconds", "objects/s", "API requests per object", title=f"{size} SaperlyKeys from new to Ready"
+    )
+    for name, figures in (("floor", floor), ("operator", operator)):
+        rate, requests = f"{size / figures.seconds:.1f}", f"{figures.requests / size:.2f}"
+        table.add_row(name, f"{figures.seconds:.2f}", rate, requests)
+    console.print(table)
+    console.print(f"ratio: the operator takes {operator.seconds / floor.seconds:.2f} times the floor")
+    console.print(f"memory of the operator: {operator.megabytes:.0f} MB with {size} objects")
+
+
+def main(size: int, idle: int) -> None:
+    """Measure, and print."""
+    assets = Assets.of_this_machine(console.print)
+    with ExitStack() as stack:
+        plane = stack.enter_context(ControlPlane(users=(OPERATOR,), assets=assets))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        kubectl = Kubectl(assets.path("kubectl"), plane.kubeconfig())
+        kubectl("create", "namespace", "bench")
+        world = World(kubectl, plane.kubeconfig(OPERATOR), folder, "bench")
+        bench = Bench(plane, world, size)
+        stack.callback(bench.stop)
+        world.install(limits=NO_LIMITS)
+        world.vendor.lift_limits()
+        floor = bench.floor()
+        operator = bench.operator()
+        report(size, floor, operator)
+        if idle > size:
+            console.print(f"memory of the operator: {bench.idle_megabytes(idle):.0f} MB with {idle} objects at rest")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=300, help="objects to mint for")
+    parser.add_argument("--idle", type=int, default=1000, help="objects to weigh the operator's memory with")
+    main(**vars(parser.parse_args()))
