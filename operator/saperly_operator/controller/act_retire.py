@@ -128,7 +128,9 @@ async def _hold(tools: Tools, observed: Observed, ref: KeyRef, decision: Decisio
     if status == observed.key.status and not observed.key.is_being_deleted:
         return
     message = f"The key {ref.prefix}… is not revoked: {waiting_for}."
-    standing = replace(Standing.of(observed, decision), reason=reasons.REVOCATION_FAILED, message=message)
+    standing = Standing.beside(observed, decision)
+    if not standing.stalled:
+        standing = replace(standing, reason=reasons.REVOCATION_FAILED, message=message)
     announcement = Occurrence(EventType.WARNING, reasons.REVOCATION_FAILED, "Revoke", message)
     await tools.statuses.store(observed.key, status, standing, announcement)
 
@@ -148,7 +150,7 @@ async def _forget(tools: Tools, observed: Observed, ref: KeyRef, decision: Decis
 def _standing_without(observed: Observed, decision: Decision, status: SaperlyKeyStatus) -> Standing:
     """How things stand when ``status`` has one key less."""
     active = status.current is not None
-    standing = Standing.of(observed, decision)
+    standing = Standing.beside(observed, decision)
     return replace(
         standing,
         key_active=active,

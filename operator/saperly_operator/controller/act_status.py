@@ -56,6 +56,6 @@ async def adopt_orphans(tools: Tools, observed: Observed, step: AdoptOrphans, de
     await tools.statuses.store(
         observed.key,
         orphans_adopted(observed.key.status, step.orphans),
-        Standing.of(observed, decision),
+        Standing.beside(observed, decision),
         Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message),
     )

@@ -64,9 +64,17 @@ class Standing:
     def trying(cls, observed: Observed, decision: Decision) -> "Standing":
         """How things stand while a mint is tried. Tried again after a refusal it stays stalled until it succeeds:
         nobody's alert goes off and on with each try, and the refusal repeated is no news."""
+        before = condition(observed.key.status, reasons.STALLED)
+        refused = before is not None and before.reason in _KNOWN_ONLY_BY_TRYING
+        return cls.beside(observed, decision) if refused else cls.of(observed, decision)
+
+    @classmethod
+    def beside(cls, observed: Observed, decision: Decision) -> "Standing":
+        """How things stand after a step beside the matter, such as an old key's end: what stalls goes on stalling."""
         standing, before = cls.of(observed, decision), condition(observed.key.status, reasons.STALLED)
-        again = before is not None and before.observed_generation == observed.key.metadata.generation
-        if before is None or not again or before.reason not in _KNOWN_ONLY_BY_TRYING:
+        if before is None or before.observed_generation != observed.key.metadata.generation:
+            return standing
+        if observed.key.is_being_deleted:
             return standing
         return replace(standing, reason=before.reason, message=before.message, stalled=True)
 
