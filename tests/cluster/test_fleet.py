@@ -73,7 +73,7 @@ def test_a_fleet_gets_one_key_each_and_leaves_none_live(user: User, stopwatch: C
     fleet = [user.world.key_object(name) for name in names()]
     up = stopwatch()
     user.kubectl.apply(*fleet, namespace=user.namespace)
-    eventually(lambda: sum(map(is_ready, rows(user))) == SIZE, "the whole fleet is Ready", patience=PATIENCE)
+    eventually(lambda: sum(map(is_ready, rows(user))) == SIZE, "the whole fleet is Ready", patience=PATIENCE, gap=0.5)
     up.announce("applied until Ready")
 
     live = user.vendor.live_keys()
@@ -87,7 +87,7 @@ def test_a_fleet_gets_one_key_each_and_leaves_none_live(user: User, stopwatch: C
 
     down = stopwatch()
     user.kubectl("delete", "skey", "--all", f"--namespace={user.namespace}", "--wait=false", timeout=PATIENCE)
-    eventually(lambda: rows(user) == [], "the whole fleet is gone", patience=PATIENCE)
+    eventually(lambda: rows(user) == [], "the whole fleet is gone", patience=PATIENCE, gap=0.5)
     down.announce("deleted until gone")
 
     assert user.vendor.live_keys() == []

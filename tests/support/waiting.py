@@ -10,8 +10,13 @@ PATIENCE = 60.0
 """Seconds; far beyond what anything takes, since machines are shared. Only a failure ever waits for so long."""
 
 
-def eventually(probe: Callable[[], Found | None], what: str, *, patience: float = PATIENCE) -> Found:
-    """The first truthy answer of ``probe``. Fails, naming ``what`` and the last answer or error, when none comes."""
+def eventually(
+    probe: Callable[[], Found | None], what: str, *, patience: float = PATIENCE, gap: float = 0.05
+) -> Found:
+    """The first truthy answer of ``probe``. Fails, naming ``what`` and the last answer or error, when none comes.
+
+    ``gap``: seconds between two probes; more where a probe is dear and the machine has something better to do.
+    """
     deadline = time.monotonic() + patience
     last: object = None
     while time.monotonic() < deadline:
@@ -23,5 +28,5 @@ def eventually(probe: Callable[[], Found | None], what: str, *, patience: float 
             if found:
                 return found
             last = found
-        time.sleep(0.05)  # between two probes; what is waited for is the condition
+        time.sleep(gap)  # between two probes; what is waited for is the condition
     raise AssertionError(f"not so after {patience:.0f} s: {what}; last: {last!r}")
