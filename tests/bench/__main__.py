@@ -8,7 +8,6 @@ at which it has started. The figure to watch is the ratio: it does not depend on
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -79,18 +78,18 @@ class Bench:
         operator = self._world.start_operator(PRODUCTION)
         line = next(line for line in operator.output().splitlines() if '"message": "started"' in line)
         began = datetime.fromisoformat(json.loads(line)["time"])
-        cpu_before = processor_seconds(operator.pid)
+        cpu_before = operator.processor_seconds
         self._wait_ready(self._size)
         seconds = (datetime.now(UTC) - began).total_seconds()
-        cpu_seconds = processor_seconds(operator.pid) - cpu_before
-        return Figures(seconds, cpu_seconds, self._requests(since), resident_megabytes(operator.pid))
+        cpu_seconds = operator.processor_seconds - cpu_before
+        return Figures(seconds, cpu_seconds, self._requests(since), operator.resident_megabytes)
 
     def idle_megabytes(self, size: int) -> float:
         """The operator's memory with ``size`` objects at rest, the fleet among them."""
         assert self._world.operator is not None
         self._create(self._world.namespace, self._size, size)
         self._wait_ready(size)
-        return resident_megabytes(self._world.operator.pid)
+        return self._world.operator.resident_megabytes
 
     def _create(self, namespace: str, first: int, end: int) -> None:
         objects = [self._world.key_object(f"bench-{number:05}") for number in range(first, end)]
@@ -123,19 +122,6 @@ class Bench:
         if self._world.operator is not None:
             self._world.operator.terminate()
         self._world.simulator.terminate()
-
-
-def resident_megabytes(pid: int) -> float:
-    """The resident memory of a process, by Linux."""
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
-
-
-def processor_seconds(pid: int) -> float:
-    """The processor time that a process has used, by Linux."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def report(size: int, floor: Figures, operator: Figures) -> None:

@@ -5,10 +5,8 @@ The figures are announced, not judged: they depend on the machine. ``make bench`
 
 import base64
 import hashlib
-import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -36,13 +34,6 @@ def rows(user: User) -> list[str]:
     return user.kubectl("get", "skey", f"--namespace={user.namespace}", "--no-headers").splitlines()
 
 
-def resident_megabytes(pid: int) -> float:
-    """The resident memory of a process, by Linux."""
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
-
-
 class Stopwatch:
     """Announces what the operator did with the fleet, per second and per object."""
 
@@ -56,7 +47,7 @@ class Stopwatch:
     def announce(self, what: str) -> None:
         seconds = time.perf_counter() - self._began
         requests = len(self._audit.requests(user=OPERATOR, since=self._since))
-        memory = resident_megabytes(self._user.operator.pid)
+        memory = self._user.operator.resident_megabytes
         self._announce(
             f"fleet of {SIZE}, {what}: {seconds:.1f} s, {SIZE / seconds:.1f} objects/s, "
             f"{requests / SIZE:.2f} API requests per object, operator {memory:.0f} MB"

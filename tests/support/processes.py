@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +49,19 @@ class Process:
     @property
     def exit_code(self) -> int | None:
         return self._process.poll()
+
+    @property
+    def resident_megabytes(self) -> float:
+        """Its resident memory, by Linux."""
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        assert found is not None
+        return int(found[1]) / 1024
+
+    @property
+    def processor_seconds(self) -> float:
+        """The processor time that it has used, by Linux."""
+        user, system = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         """kill -9, as a node that dies."""
