@@ -1,7 +1,8 @@
 """A Kubernetes in memory behind the ``Kube`` port: what the operator relies on of the real one, and nothing more.
 
 Optimistic concurrency by resourceVersion and uid, JSON merge patches, a status subresource of its own, finalizers and
-deletion timestamps, generations, dry runs, immutable Secrets. The contract tests hold it to the real API server.
+deletion timestamps, generations, dry runs, immutable Secrets, quotas, namespaces that go. The contract tests
+(tests/contract/kube) hold it to the real API server.
 """
 
 import copy
@@ -10,7 +11,15 @@ from typing import Any, Protocol
 
 from saperly_operator.clock import Clock
 from saperly_operator.kube.api import PLAIN, Object, PatchOptions, Resource
-from saperly_operator.kube.errors import AlreadyExists, Conflict, Immutable, NotFound
+from saperly_operator.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Immutable,
+    NamespaceTerminating,
+    NotFound,
+    QuotaExceeded,
+    Refused,
+)
 
 Address = tuple[str, str, str]
 """Plural, namespace (empty for cluster-scoped kinds), name."""
@@ -22,6 +31,17 @@ class Admission(Protocol):
     """Says no to a write by raising; sees what would be stored, and what was before (None on a create)."""
 
     def __call__(self, resource: Resource, new: Object, old: Object | None) -> None: ...
+
+
+class SecretQuota:
+    """A ResourceQuota for Secrets that is full: none more is created in its namespace."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+
+    def __call__(self, resource: Resource, new: Object, old: Object | None) -> None:
+        if resource.plural == "secrets" and old is None and new["metadata"]["namespace"] == self.namespace:
+            raise QuotaExceeded("POST secrets", 403, "exceeded quota")
 
 
 class MemoryKube:
@@ -56,8 +76,14 @@ class MemoryKube:
         if address in self._objects:
             raise AlreadyExists(f"POST {resource.plural}", 409, "AlreadyExists")
         if resource.namespaced:
-            self._find("POST", ("namespaces", "", namespace))
+            home = self._find("POST", ("namespaces", "", namespace))
+            if "deletionTimestamp" in home["metadata"]:
+                raise NamespaceTerminating(f"POST {resource.plural}", 403, "NamespaceTerminating")
             metadata["namespace"] = namespace
+        if not metadata.get("finalizers"):
+            metadata.pop("finalizers", None)
+        if resource.plural == "secrets":
+            new.setdefault("type", "Opaque")
         if resource.plural in _WITH_STATUS:
             new["status"] = {"observedGeneration": -1}
         self._created += 1
@@ -86,6 +112,8 @@ class MemoryKube:
             new["status"] = old.get("status")
             if new.get("spec") != old.get("spec"):
                 new["metadata"]["generation"] = old["metadata"]["generation"] + 1
+        if "deletionTimestamp" in old["metadata"] and _finalizers(new) - _finalizers(old):
+            raise Refused(f"PATCH {resource.plural}/{name}", 422, "Invalid")
         if old.get("immutable") and new.get("data") != old.get("data"):
             raise Immutable(f"PATCH {resource.plural}/{name}", 422, "immutable")
         return self._store(resource, address, new, old, dry_run=options.dry_run)
@@ -94,13 +122,25 @@ class MemoryKube:
         address = _address(resource, namespace, name)
         old = self._find("DELETE", address)
         self._check_preconditions(address, old, {"uid": uid, "resourceVersion": version})
-        if not old["metadata"].get("finalizers"):
+        if not old["metadata"].get("finalizers") and not self._is_inhabited(address):
             del self._objects[address]
+            self._bury(address[1])
         elif "deletionTimestamp" not in old["metadata"]:
             new = copy.deepcopy(old)
             new["metadata"]["deletionTimestamp"] = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
             new["metadata"]["generation"] += 1
             self._store(resource, address, new, old, dry_run=False)
+
+    def _is_inhabited(self, address: Address) -> bool:
+        """Whether something in a namespace holds it. Nothing here empties a namespace: that is its users' part."""
+        return address[0] == "namespaces" and any(space == address[2] for _, space, _ in self._objects)
+
+    def _bury(self, namespace: str) -> None:
+        """A namespace that is being deleted goes with the last object in it."""
+        address = ("namespaces", "", namespace)
+        home = self._objects.get(address)
+        if home is not None and "deletionTimestamp" in home["metadata"] and not self._is_inhabited(address):
+            del self._objects[address]
 
     # --- the inside -----------------------------------------------------------------------------------------------
 
@@ -126,8 +166,10 @@ class MemoryKube:
             return new
         self._version += 1
         new["metadata"]["resourceVersion"] = str(self._version)
-        if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
+        held = new["metadata"].get("finalizers") or self._is_inhabited(address)
+        if new["metadata"].get("deletionTimestamp") and not held:
             self._objects.pop(address, None)
+            self._bury(address[1])
         else:
             self._objects[address] = new
         return copy.deepcopy(new)
@@ -150,6 +192,10 @@ def _normal(body: Object) -> Object:
     """As JSON would carry it: a copy that shares nothing, or an error for what is no JSON."""
     normal: Object = json.loads(json.dumps(body))
     return normal
+
+
+def _finalizers(body: Object) -> set[str]:
+    return set(body["metadata"].get("finalizers") or ())
 
 
 def _same(new: Object, old: Object) -> bool:
