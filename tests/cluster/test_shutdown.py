@@ -10,7 +10,7 @@ from saperly_operator.simulator.state import Operation
 from tests.cluster import crash_points as points
 from tests.cluster.crash_points import AtKube, AtVendor, Fate
 from tests.cluster.crash_site import CrashSite
-from tests.support.kube_proxy import Answer, Hold, When
+from tests.support.kube_proxy import Answer, Hold, Match, When
 from tests.support.waiting import eventually
 
 KOPFS_PATIENCE = 5.0
@@ -124,3 +124,16 @@ def test_an_operator_that_was_taken_over_while_it_was_writing_writes_no_more(sit
         assert slow.let_pass() == 409
         site.assert_one_live_key(name, mints=2)
     site.assert_one_live_key(name, mints=2)
+
+
+def test_an_operator_that_was_taken_over_before_it_looked_writes_nothing(site: CrashSite) -> None:
+    name = site.new_name()
+    slow = site.proxy.order(Match("GET", rf"/secrets/{name}$"), Hold(When.BEFORE))
+    site.world.apply_key(name)
+    slow.wait_held()
+    assert len(site.rows(name)) == 1, "it holds a plaintext, and is about to read the Secret"
+    with site.second_operator():
+        site.assert_one_live_key(name, mints=2)
+        assert slow.let_pass() == 200, "what it reads now is the Secret that the other has written"
+        assert site.operator.terminate() == 0
+        site.assert_one_live_key(name, mints=2)
