@@ -27,6 +27,9 @@ from tests.support.waiting import eventually
 
 ENTRY = "SAPERLY_SERVICE_KEY"
 
+MINT_LIMIT_WINDOW = "PT15S"
+"""The hour in which no object mints more than three times."""
+
 
 class Scene:
     """See the module's text."""
@@ -195,7 +198,7 @@ def a_scene(
         scene = Scene(plane, world)
         try:
             world.install()
-            world.start_operator()
+            world.start_operator({"SAPERLY_TIMINGS__MINT_LIMIT_WINDOW": MINT_LIMIT_WINDOW})
             yield scene
         finally:
             if world.operator is not None and world.operator.exit_code is None:

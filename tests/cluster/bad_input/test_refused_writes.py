@@ -47,7 +47,7 @@ def test_without_the_right_to_write_secrets_nothing_is_minted_until_it_is_given_
 
 def test_a_write_refused_after_a_passed_dry_run_costs_few_mints_none_of_which_stays_live(scene: Scene) -> None:
     """A policy that lets dry runs pass cannot be foreseen: each try costs a key, so there are at most three in the
-    hour (half a minute here)."""
+    hour (a quarter of a minute here)."""
     namespace = scene.add_namespace("after")
     scene.add("after-dry-run")
     scene.apply(*policy("after-dry-run", namespace, SECRET_WRITES, "has(request.dryRun) && request.dryRun"))
