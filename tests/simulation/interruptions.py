@@ -172,7 +172,6 @@ class InterruptedVendor(httpx.AsyncBaseTransport):
         )
 
         async def effect() -> httpx.Response:
-            await self._invariants.check(message)
             response = self._core.handle(message)
             return httpx.Response(
                 response.status, headers=dict(response.headers), stream=httpx.ByteStream(response.body)
@@ -182,6 +181,8 @@ class InterruptedVendor(httpx.AsyncBaseTransport):
             raise httpx.ConnectError("down", request=request)
         if request.method == "GET":
             return await effect()
+        # Asked when it is sent: what arrives late may find its object gone, and was right to be sent all the same.
+        await self._invariants.check(message)
         what = f"vendor {request.method} {message.path} {_asked_name(message)}".rstrip()
         return await self._interruptions.around(what, effect, httpx.ReadError("lost", request=request))
 
