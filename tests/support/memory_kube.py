@@ -82,6 +82,8 @@ class MemoryKube:
             metadata["namespace"] = namespace
         if not metadata.get("finalizers"):
             metadata.pop("finalizers", None)
+        if resource.plural == "namespaces":
+            metadata["labels"] = {"kubernetes.io/metadata.name": metadata["name"], **metadata.get("labels", {})}
         if resource.plural == "secrets":
             new.setdefault("type", "Opaque")
         if resource.plural in _WITH_STATUS:

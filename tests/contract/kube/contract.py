@@ -15,6 +15,7 @@ from saperly_operator.kube import errors
 from saperly_operator.kube.api import (
     CLUSTER_PROVIDERS,
     CONFIG_MAPS,
+    NAMESPACES,
     PLAIN,
     SAPERLY_KEYS,
     SECRETS,
@@ -120,6 +121,10 @@ class KubeContract(ABC):
         with pytest.raises(errors.AlreadyExists):
             await kube.create(CONFIG_MAPS, namespace, {**body, "data": {"id": "two"}})
         assert (await kube.get(CONFIG_MAPS, namespace, "installation"))["data"] == first["data"]
+
+    async def test_a_namespace_bears_its_name_as_a_label(self, kube: Kube, namespace: str) -> None:
+        labels = (await kube.get(NAMESPACES, None, namespace))["metadata"]["labels"]
+        assert labels["kubernetes.io/metadata.name"] == namespace
 
     # --- list -----------------------------------------------------------------------------------------------------
 

@@ -223,9 +223,9 @@ IN_HAND = {
         reasons.AVAILABLE,
         "is in Secret support",
     ),
-    "a plaintext in hand beats a takeover, an age and a failure": Row(
+    "a plaintext in hand beats an age and a failure": Row(
         with_status(
-            with_intent(holding(), holder=OTHER_HOLDER, started_at=NOW - 12 * HOUR),
+            with_intent(holding(), started_at=NOW - 12 * HOUR),
             failure=failure(retry_at=NOW + HOUR),
         ),
         WriteSecret,

@@ -27,7 +27,7 @@ from tests.builders import NOW
 from tests.unit.lifecycle.strategies import observations, unhindered
 from tests.unit.lifecycle.table import TIMINGS
 
-many = settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def decided(given: Observed) -> Decision:

@@ -1,0 +1,172 @@
+"""The operator as ``wiring`` builds it, between a Kubernetes in memory and the simulated vendor, step by step.
+
+Nothing runs by itself: a test lets an object be looked at (``reconcile``), moves the clock, sweeps. Histories with
+crashes and time that passes by itself are the simulation's (tests/simulation).
+"""
+
+import json
+import random
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from typing import Any
+
+import httpx
+
+from saperly_operator import wiring
+from saperly_operator.clock import ManualClock
+from saperly_operator.controller.resync import resync
+from saperly_operator.kube.api import (
+    CLUSTER_PROVIDERS,
+    CONFIG_MAPS,
+    EVENTS,
+    NAMESPACES,
+    PLAIN,
+    SAPERLY_KEYS,
+    SECRETS,
+    Object,
+)
+from saperly_operator.kube.errors import NotFound
+from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.saperly.api import VendorApi
+from saperly_operator.saperly.client import SaperlyClient
+from saperly_operator.saperly.concealed import Credential
+from saperly_operator.settings import Settings
+from saperly_operator.simulator.control import Control
+from saperly_operator.simulator.server import Simulator
+from saperly_operator.simulator.store import Store
+from saperly_operator.wiring import Operator
+from tests.support.faulty_kube import FaultyKube
+from tests.support.memory_kube import MemoryKube
+
+URL = "https://saperly.example/api"
+SYSTEM, NAMESPACE, NAME = "saperly-system", "agents", "support"
+
+
+class World:
+    """See the module's text. ``operator`` is one process; ``restart`` puts another in its place."""
+
+    operator: Operator
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.memory = MemoryKube(self.clock)
+        self.kube = FaultyKube(self.memory)
+        self.random = random.Random(7)
+        self.simulator = Simulator(Store(), self.clock, self.random.randbytes, access=None)
+        self.requests: list[str] = []
+        """What the vendor was asked, like ``POST /v1/keys``."""
+        self._http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.simulator), event_hooks={"request": [self._note]}
+        )
+
+    async def _note(self, request: httpx.Request) -> None:
+        self.requests.append(f"{request.method} {request.url.path.removeprefix('/api')}")
+
+    @property
+    def control(self) -> Control:
+        return self.simulator.control
+
+    async def install(self, **provider: Any) -> "World":
+        """Namespaces, a service key, a provider, and an operator that has looked at everything."""
+        for name in ("kube-system", SYSTEM, NAMESPACE):
+            await self.memory.create(NAMESPACES, "", {"metadata": {"name": name}})
+        service_key = self.control.create_service_key().plaintext
+        data = {"SAPERLY_SERVICE_KEY": b64encode(service_key.encode()).decode()}
+        await self.memory.create(SECRETS, SYSTEM, {"metadata": {"name": "saperly-service-key"}, "data": data})
+        spec = {
+            "environment": "test",
+            "serviceKeys": [{"name": "main", "secretRef": {"name": "saperly-service-key"}}],
+            "allowedNamespaces": {"names": [NAMESPACE]},
+        }
+        await self.memory.create(CLUSTER_PROVIDERS, "", {"metadata": {"name": "default"}, "spec": spec | provider})
+        await self.restart()
+        return self
+
+    async def restart(self) -> None:
+        """The process is gone with all that it remembered; another one has looked at everything."""
+        self.operator = await self.another_process()
+
+    async def another_process(self) -> Operator:
+        """A second process of the operator, beside the first."""
+        operator = await wiring.build(
+            Settings(namespace=SYSTEM), self.kube, self._connect, self.clock, self.random.randbytes
+        )
+        await resync(self.kube, operator.intake)
+        await operator.provider_worker.handle(("ClusterSaperlyProvider", "", "default"))
+        return operator
+
+    def _connect(self, credential: Credential) -> VendorApi:
+        return SaperlyClient(URL, credential, http=self._http, clock=self.clock)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    # --- users ------------------------------------------------------------------------------------------------------
+
+    async def apply(self, name: str = NAME, **spec: Any) -> None:
+        """Create a SaperlyKey, or change its spec; the watch shows it at once."""
+        try:
+            body = await self.memory.patch(SAPERLY_KEYS, NAMESPACE, name, {"spec": spec}, options=PLAIN)
+        except NotFound:
+            body = await self.memory.create(SAPERLY_KEYS, NAMESPACE, {"metadata": {"name": name}, "spec": spec})
+        self.operator.intake.key_event(None, body)
+
+    async def delete(self, name: str = NAME) -> None:
+        body = await self.memory.get(SAPERLY_KEYS, NAMESPACE, name)
+        uid, version = body["metadata"]["uid"], body["metadata"]["resourceVersion"]
+        await self.memory.delete(SAPERLY_KEYS, NAMESPACE, name, uid=uid, version=version)
+        try:
+            self.operator.intake.key_event("MODIFIED", await self.memory.get(SAPERLY_KEYS, NAMESPACE, name))
+        except NotFound:
+            self.operator.intake.key_event("DELETED", body)
+
+    # --- the operator -----------------------------------------------------------------------------------------------
+
+    async def reconcile(self, name: str = NAME, operator: Operator | None = None) -> None:
+        """Let a worker look at the object, until it rests or an error puts it off."""
+        await (operator or self.operator).key_worker.handle((NAMESPACE, name))
+
+    async def reconcile_after(self, seconds: float, times: int = 1) -> None:
+        """Let time pass and look, again and again."""
+        for _ in range(times):
+            self.clock.advance(seconds)
+            await self.reconcile()
+
+    def forget_calls(self) -> None:
+        """Count from here."""
+        self.kube.calls.clear()
+        self.requests.clear()
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    async def key(self, name: str = NAME) -> SaperlyKey:
+        return SaperlyKey.from_api(await self.memory.get(SAPERLY_KEYS, NAMESPACE, name))
+
+    async def reasons(self, name: str = NAME) -> dict[str, str]:
+        """Each condition that is true, with its reason."""
+        conditions = (await self.key(name)).status.conditions
+        return {each.type: each.reason for each in conditions if each.status.value == "True"}
+
+    async def secret(self, name: str = NAME) -> Object | None:
+        try:
+            return await self.memory.get(SECRETS, NAMESPACE, name)
+        except NotFound:
+            return None
+
+    async def digest(self, name: str = NAME, entry: str = "SAPERLY_API_KEY") -> str | None:
+        """Of the plaintext in a Secret, as the vendor's ledger has it."""
+        body = await self.secret(name)
+        value = (body or {}).get("data", {}).get(entry)
+        return None if value is None else sha256(b64decode(value)).hexdigest()
+
+    def live(self) -> list[str]:
+        """The ids of all live keys."""
+        return [child.id for child in self.control.live_keys()]
+
+    def minted(self) -> int:
+        return sum(request == "POST /v1/keys" for request in self.requests)
+
+    async def everything_but_secrets(self) -> str:
+        """All that Kubernetes holds apart from Secrets, as text."""
+        kinds = (SAPERLY_KEYS, CLUSTER_PROVIDERS, CONFIG_MAPS, EVENTS, NAMESPACES)
+        return json.dumps([await self.memory.list(kind) for kind in kinds])
