@@ -4,6 +4,7 @@ Nothing runs by itself: a test lets an object be looked at (``reconcile``), move
 crashes and time that passes by itself are the simulation's (tests/simulation).
 """
 
+import asyncio
 import json
 import random
 from base64 import b64decode, b64encode
@@ -30,6 +31,8 @@ from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.saperly.api import VendorApi
 from saperly_operator.saperly.client import SaperlyClient
 from saperly_operator.saperly.concealed import Credential
+from saperly_operator.saperly.errors import SaperlyError
+from saperly_operator.saperly.outcome import MintOutcome
 from saperly_operator.settings import Settings
 from saperly_operator.simulator.control import Control
 from saperly_operator.simulator.server import Simulator
@@ -39,7 +42,20 @@ from tests.support.faulty_kube import FaultyKube
 from tests.support.memory_kube import MemoryKube
 
 URL = "https://saperly.example/api"
+_LONG_ENOUGH = 1000
+"""Turns of the event loop: nothing here waits for anything outside it."""
 SYSTEM, NAMESPACE, NAME = "saperly-system", "agents", "support"
+
+
+class ScriptedClient(SaperlyClient):
+    """The client over HTTP, whose next mints raise what ``errors`` holds, in turn, without being sent."""
+
+    errors: list[SaperlyError]
+
+    async def mint(self, body: str, idempotency_key: str) -> MintOutcome:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().mint(body, idempotency_key)
 
 
 class World:
@@ -55,6 +71,8 @@ class World:
         self.simulator = Simulator(Store(), self.clock, self.random.randbytes, access=None)
         self.requests: list[str] = []
         """What the vendor was asked, like ``POST /v1/keys``."""
+        self.mint_errors: list[SaperlyError] = []
+        """What the next mints raise, before anything is sent."""
         self._http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.simulator), event_hooks={"request": [self._note]}
         )
@@ -96,7 +114,9 @@ class World:
         return operator
 
     def _connect(self, credential: Credential) -> VendorApi:
-        return SaperlyClient(URL, credential, http=self._http, clock=self.clock)
+        client = ScriptedClient(URL, credential, http=self._http, clock=self.clock)
+        client.errors = self.mint_errors
+        return client
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -131,6 +151,16 @@ class World:
         for _ in range(times):
             self.clock.advance(seconds)
             await self.reconcile()
+
+    async def sweep(self) -> None:
+        """Have the vendor's keys listed and compared now, once."""
+        sweeper = self.operator.sweeper
+        sweeper.request((("ClusterSaperlyProvider", "", "default"), "main"), self.clock.now())
+        running = asyncio.create_task(sweeper.run())
+        for _ in range(_LONG_ENOUGH):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait({running})
 
     def forget_calls(self) -> None:
         """Count from here."""
