@@ -130,10 +130,20 @@ class _Demo:
 
 
 @contextmanager
+def _heeding_ctrl_c() -> Iterator[None]:
+    """A child started in here heeds Ctrl-C, also when the tests run behind a shell's ``&``, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def _demo(folder: Path, *options: str) -> Iterator[_Demo]:
     log = folder / "demo.log"
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with log.open("wb") as file:
+    with log.open("wb") as file, _heeding_ctrl_c():
         process = subprocess.Popen((*_COMMAND, *options), stdout=file, stderr=file, env=environment)
     try:
         yield _Demo(process, log)
