@@ -114,6 +114,19 @@ def test_two_operators_that_take_over_too_soon_still_leave_one_live_key_each(sit
         assert max(len(site.rows(name)) for name in names) <= 3, "no object mints more than three times an hour"
 
 
+def test_an_operator_that_read_the_secret_before_another_delivered_it_mints_no_more(site: CrashSite) -> None:
+    name = site.new_name()
+    site.proxy.order(points.intent_stored(name), Answer(409))  # as if the other had been first; so it looks again
+    slow = site.proxy.order(Match("GET", rf"/secrets/{name}$"), Hold(When.AFTER))
+    site.world.apply_key(name)
+    slow.wait_held()
+    with site.second_operator():
+        site.assert_one_live_key(name, mints=1)
+        assert slow.let_pass() == 404, "there was no Secret when it looked"
+        assert site.operator.terminate() == 0
+        site.assert_one_live_key(name, mints=1)
+
+
 def test_an_operator_that_was_taken_over_while_it_was_writing_writes_no_more(site: CrashSite) -> None:
     name = site.new_name()
     slow = site.proxy.order(points.secret_create(name), Hold(When.BEFORE))

@@ -83,12 +83,8 @@ class Observer:
             return None
         self._cache.put_key(fresh)
         latest = read_key(fresh)
-        read_all = body is not None and {latest.secret_name, kept_target(latest).secret} <= {
-            known.secret_name,
-            kept_target(known).secret,
-        }
-        # The spec changed under our eyes and names a Secret that was not read: this look is no live one.
-        return self._observed(latest, Freshness.LIVE if read_all else Freshness.CACHED)
+        is_whole = body is not None and _was_read_for(known, latest)
+        return self._observed(latest, Freshness.LIVE if is_whole else Freshness.CACHED)
 
     async def _refresh_secret(self, key: ObjectKey) -> None:
         try:
@@ -154,6 +150,17 @@ class Observer:
             refs |= {(str(key.spec.provider_ref), entry.name) for entry in provider.spec.service_keys}
         states = {ref: self._service_keys.state(entry_key(ref, key.namespace)) for ref in refs}
         return {ref: state for ref, state in states.items() if state is not None}
+
+
+def _was_read_for(known: SaperlyKey, latest: SaperlyKey) -> bool:
+    """Whether the Secrets that were read for ``known`` tell about ``latest``, which was read after them.
+
+    Not when the spec meanwhile named another Secret. Nor when another process recorded a delivery: the Secret was then
+    read before that was written, and its lack of the new plaintext would cost a needless key.
+    """
+    names = {latest.secret_name, kept_target(latest).secret}
+    same_delivery = (known.status.current, known.status.secret) == (latest.status.current, latest.status.secret)
+    return same_delivery and names <= {known.secret_name, kept_target(known).secret}
 
 
 def read_key(body: Object) -> SaperlyKey:

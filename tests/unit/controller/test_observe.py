@@ -135,6 +135,20 @@ async def test_a_look_at_an_object_that_named_another_secret_meanwhile_is_no_liv
     assert second.freshness is Freshness.LIVE
 
 
+async def test_a_look_during_which_another_process_recorded_a_delivery_is_no_live_one(world: World) -> None:
+    await world.apply()
+    before = await world.memory.get(SAPERLY_KEYS, NAMESPACE, NAME)
+    await world.reconcile()
+    world.operator.tools.cache.drop_key((NAMESPACE, NAME))
+    world.operator.tools.cache.put_key(before)
+    first = await world.operator.tools.observer.live((NAMESPACE, NAME))
+    assert first is not None
+    assert first.freshness is Freshness.CACHED, "the Secret may have been read before it was written"
+    second = await world.operator.tools.observer.live((NAMESPACE, NAME))
+    assert second is not None
+    assert second.freshness is Freshness.LIVE
+
+
 async def test_a_look_at_what_is_gone_is_nothing(world: World) -> None:
     await world.apply()
     await world.delete()
