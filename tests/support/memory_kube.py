@@ -28,6 +28,8 @@ from saperly_operator.kube.errors import (
 Address = tuple[str, str]
 """Namespace (empty for cluster-scoped kinds) and name."""
 
+Objects = list[Object]
+
 Events = list[tuple[str, Object]]
 """What a watch shows: the type of each event and its object."""
 
@@ -36,9 +38,11 @@ _KEPT_BY_THE_SERVER = ("uid", "creationTimestamp", "generation", "deletionTimest
 
 
 class Admission(Protocol):
-    """Says no to a write by raising; sees what would be stored, and what was before (None on a create)."""
+    """Says no to a write by raising; sees what would be stored, and what was before (None on a create).
 
-    def __call__(self, resource: Resource, new: Object, old: Object | None) -> None: ...
+    A quota counts a dry run like a write; a webhook is told which of the two it is, and may say otherwise."""
+
+    def __call__(self, resource: Resource, new: Object, old: Object | None, *, dry_run: bool) -> None: ...
 
 
 class SecretQuota:
@@ -47,9 +51,24 @@ class SecretQuota:
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
 
-    def __call__(self, resource: Resource, new: Object, old: Object | None) -> None:
+    def __call__(self, resource: Resource, new: Object, old: Object | None, *, dry_run: bool) -> None:
+        del dry_run  # counted like a write
         if resource.plural == "secrets" and old is None and new["metadata"]["namespace"] == self.namespace:
             raise QuotaExceeded("POST secrets", 403, "exceeded quota")
+
+
+class SecretsRefused:
+    """A policy that refuses every write of a Secret in one namespace; ``passes_dry_run``: only when it is meant."""
+
+    def __init__(self, namespace: str, *, passes_dry_run: bool = False) -> None:
+        self.namespace = namespace
+        self.passes_dry_run = passes_dry_run
+
+    def __call__(self, resource: Resource, new: Object, old: Object | None, *, dry_run: bool) -> None:
+        del old
+        passes = dry_run and self.passes_dry_run
+        if resource.plural == "secrets" and new["metadata"]["namespace"] == self.namespace and not passes:
+            raise Refused("write secrets", 403, "Forbidden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +94,7 @@ class Change:
 
 class MemoryKube:
     """See the module's text. ``admissions`` are asked before every write, dry runs included; ``changes`` is all that
-    ever happened, in order, and each of ``listeners`` is called after a write."""
+    ever happened, in order, and each of ``listeners`` hears of it at once."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -84,20 +103,15 @@ class MemoryKube:
         self._created = 0
         self.admissions: list[Admission] = []
         self.changes: list[Change] = []
-        self.listeners: list[Callable[[], None]] = []
+        self.listeners: list[Callable[[Change], None]] = []
 
     # --- Kube ---------------------------------------------------------------------------------------------------
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         return _copied(self._find("GET", resource, _address(resource, namespace, name)))
 
-    async def list(self, resource: Resource, namespace: str | None = None, labels: str = "") -> list[Object]:
-        wanted = selector(labels)
-        return [
-            _copied(body)
-            for (space, _), body in sorted(self._objects[resource.plural].items())
-            if namespace in (None, space) and _selected(body, wanted) is not None
-        ]
+    async def list(self, resource: Resource, namespace: str | None = None, labels: str = "") -> Objects:
+        return self.snapshot(resource, namespace, labels)
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         new = _normal(body)
@@ -166,11 +180,43 @@ class MemoryKube:
 
     # --- watching -------------------------------------------------------------------------------------------------
 
+    def snapshot(self, resource: Resource, namespace: str | None = None, labels: str = "") -> Objects:
+        """What is there at this moment."""
+        wanted = selector(labels)
+        return [
+            _copied(body)
+            for (space, _), body in sorted(self._objects[resource.plural].items())
+            if namespace in (None, space) and _selected(body, wanted) is not None
+        ]
+
     def watched(self, resource: Resource, since: int, labels: str = "") -> Events:
         """What a watch shows of the changes from the ``since``-th on: type and object of each event."""
         wanted = selector(labels)
         shown = (change.shown(wanted) for change in self.changes[since:] if change.plural == resource.plural)
         return [(kind, _copied(body)) for kind, body in filter(None, shown)]
+
+    # --- backups --------------------------------------------------------------------------------------------------
+
+    def backup(self) -> dict[str, dict[Address, Object]]:
+        """All that is stored, as a copy of etcd holds it."""
+        return {
+            plural: {at: _copied(body) for at, body in bodies.items()} for plural, bodies in self._objects.items()
+        }
+
+    def restore(self, backup: dict[str, dict[Address, Object]]) -> None:
+        """Put everything back to what it was then. Versions go on rising, as etcd is told to when it restores.
+
+        Nobody who watches is told: whoever uses this API has to start anew."""
+        self._objects = defaultdict(dict)
+        for plural, bodies in backup.items():
+            self._objects[plural] = {at: _copied(body) for at, body in bodies.items()}
+
+    def wipe(self, namespace: str) -> None:
+        """Everything in a namespace is gone at once, finalizers or not, as when a cluster is lost."""
+        for plural, bodies in self._objects.items():
+            for at in [at for at in bodies if at[0] == namespace]:
+                self._version += 1
+                self._note(Change(plural, bodies.pop(at), None))
 
     # --- the inside -----------------------------------------------------------------------------------------------
 
@@ -204,7 +250,7 @@ class MemoryKube:
         self, resource: Resource, address: Address, new: Object, old: Object | None, *, dry_run: bool
     ) -> Object:
         for admission in self.admissions:
-            admission(resource, new, old)
+            admission(resource, new, old, dry_run=dry_run)
         new = _copied(new)
         if old is not None and _same(new, old):
             return _copied(old)
@@ -223,7 +269,7 @@ class MemoryKube:
     def _note(self, change: Change) -> None:
         self.changes.append(change)
         for listener in self.listeners:
-            listener()
+            listener(change)
 
 
 def merged(target: Any, patch: Any) -> Any:
