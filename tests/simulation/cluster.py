@@ -177,18 +177,20 @@ class Cluster:
         process.start().add_done_callback(lambda task: self._ended(process, task))
         return process
 
-    def stalled(self, process: Process, seconds: float) -> None:
+    def stalled(self, process: Process, seconds: float | None) -> None:
         """A process stands still: its successor comes once its lease has run out, and it goes on afterwards."""
         loop = asyncio.get_running_loop()
         loop.call_later(_LEASE_SECONDS, self._keep_one_running)
-        loop.call_later(seconds, self._wake, process)
+        if seconds is not None:
+            loop.call_later(seconds, self.wake, process)
 
     def thaw_all(self) -> None:
         for process in self.processes:
             if not process.is_dead and not process.is_running:
-                self._wake(process)
+                self.wake(process)
 
-    def _wake(self, process: Process) -> None:
+    def wake(self, process: Process) -> None:
+        """What stood still goes on; beside its successor for a while, then no more."""
         others = self.running()
         process.thaw()
         if others and not process.is_dead:

@@ -1,8 +1,8 @@
 """Where a history goes wrong: crashes, stalls and lost answers at chosen calls of the operator.
 
 Calls that change something are counted, at both APIs together, in the order in which the operator makes them. A history
-names some of them and says what happens there. ``stalls`` counts every call, reads as well: so a process can be made to
-stand still between any two of its awaits.
+names some of them and says what happens there. ``stalls`` counts every call, reads as well, and ``orders`` are told
+relative to some call: so a process can be made to stand still between any two of its awaits.
 """
 
 import asyncio
@@ -57,6 +57,18 @@ class Call(Generic[Result]):
     """The name that a mint asks for, tag and all."""
 
 
+@dataclass
+class StallAt:
+    """One choreographed stall: from a call on whose text begins with ``after``, before the ``calls``-th next call of
+    the same process leaves. ``seconds`` None: until it is woken by hand."""
+
+    after: str
+    calls: int = 1
+    seconds: float | None = None
+    who: str | None = None
+    """The process that made the first of these calls."""
+
+
 class Stalling(Protocol):
     """The process that makes a call, as far as it matters here."""
 
@@ -68,7 +80,7 @@ class Stalling(Protocol):
 
     def die(self) -> None: ...
 
-    def stall(self, seconds: float) -> None:
+    def stall(self, seconds: float | None) -> None:
         """Stand still; another process takes over in the meantime."""
         ...
 
@@ -82,6 +94,7 @@ class Interruptions:
 
     plan: dict[int, Event] = field(default_factory=dict)
     stalls: dict[int, float] = field(default_factory=dict)
+    orders: list[StallAt] = field(default_factory=list)
     pace: Callable[[], float] | None = None
     lateness: Callable[[], float] = lambda: 20.0
     stall: Callable[[], float] = lambda: 300.0
@@ -105,15 +118,30 @@ class Interruptions:
         """Nothing goes wrong from now on; what is on its way stays so."""
         self.plan.clear()
         self.stalls.clear()
+        self.orders.clear()
 
-    async def start(self, process: Stalling) -> None:
+    async def start(self, process: Stalling, what: str) -> None:
         """A process is about to send a request: it may be made to stand still first."""
         await process.runs()
         self.touches += 1
         seconds = self.stalls.pop(self.touches, None)
-        if seconds is not None:
-            process.stall(seconds)
+        order = self._ordered(process)
+        if order is not None or seconds is not None:
+            process.stall(order.seconds if order is not None else seconds)
             await process.runs()
+        for each in self.orders:
+            if each.who is None and what.startswith(each.after):
+                each.who = process.name
+                return  # one at a time: the same call does not begin two of them
+
+    def _ordered(self, process: Stalling) -> StallAt | None:
+        for order in self.orders:
+            if order.who == process.name:
+                order.calls -= 1
+                if order.calls == 0:
+                    self.orders.remove(order)
+                    return order
+        return None
 
     async def travel(self) -> None:
         """A message's way."""
@@ -127,7 +155,7 @@ class Interruptions:
 
     async def around(self, process: Stalling, call: Call[Result]) -> Result:
         """Make one call, or what the plan makes of it."""
-        await self.start(process)
+        await self.start(process, call.what)
         self.calls += 1
         event = self.plan.get(self.calls)
         line = self.note(process.name, f"{self.calls:>3} {call.what}")

@@ -86,7 +86,7 @@ class DistantKube:
 
     async def _read(self, what: str, effect: Callable[[], Awaitable[Result]], *, told: bool = False) -> Result:
         """Reads are never lost by themselves: losing one is losing nothing."""
-        await self._interruptions.start(self._process)
+        await self._interruptions.start(self._process, what)
         await self._interruptions.travel()
         line = self._interruptions.note(self._process.name, f"    {what}") if told else None
         try:
@@ -144,7 +144,7 @@ class DistantVendor(httpx.AsyncBaseTransport):
         return await self._interruptions.around(self._process, self._call(request, message))
 
     async def _read(self, request: httpx.Request, message: Request) -> httpx.Response:
-        await self._interruptions.start(self._process)
+        await self._interruptions.start(self._process, f"vendor GET {request.url.path}")
         await self._interruptions.travel()
         try:
             self._check_reachable(request)
