@@ -1,5 +1,6 @@
 """What all tests share: lines for the person who waits, also from a worker, which has no terminal."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ def announce(request: pytest.FixtureRequest) -> Callable[[str], None]:
     terminal = request.config.pluginmanager.getplugin("terminalreporter")
 
     def say(line: str) -> None:
-        if terminal is None or capture is None:
+        if _is_worker(request.config) or terminal is None or capture is None:
             request.config.stash.setdefault(_ANNOUNCED, []).append(line)
             return
         with capture.global_and_fixture_disabled():
@@ -25,10 +26,20 @@ def announce(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return say
 
 
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workeroutput")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two tests of one name would be run once only when several workers share the tests."""
+    twice = [name for name, count in Counter(item.nodeid for item in items).items() if count > 1]
+    if twice:
+        raise pytest.UsageError(f"two tests have the same name: {', '.join(twice)}")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["announced"] = session.config.stash.get(_ANNOUNCED, [])
+    if _is_worker(session.config):
+        session.config.workeroutput["announced"] = session.config.stash.get(_ANNOUNCED, [])  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(optionalhook=True)
