@@ -134,6 +134,9 @@ ROTATION_SCHEDULED: Final = "RotationScheduled"
 PROVIDER_NOT_FOUND: Final = "ProviderNotFound"
 """The provider that ``spec.providerRef`` names does not exist."""
 
+PROVIDER_IN_USE: Final = "ProviderInUse"
+"""On a provider: it is being deleted, and held until no SaperlyKey has a key of it."""
+
 NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 """The provider does not list this namespace in ``allowedNamespaces``."""
 
