@@ -38,7 +38,7 @@ class StatusWriter:
         }
         body = await self._kube.patch(SAPERLY_KEYS, key.namespace, key.name, patch, options=STATUS)
         self._cache.put_key(body)
-        for occurrence in (announcement, _stalled_anew(key.status, new)):
+        for occurrence in (announcement, _stalled_anew(key.status, new), _rollout_stalled_anew(key.status, new)):
             if occurrence is not None:
                 await self.announce(key, occurrence)
 
@@ -61,3 +61,11 @@ def _stalled_anew(before: SaperlyKeyStatus, after: SaperlyKeyStatus) -> Occurren
     if now is None or (was is not None and was.reason == now.reason):
         return None
     return Occurrence(EventType.WARNING, now.reason, "Reconcile", now.message)
+
+
+def _rollout_stalled_anew(before: SaperlyKeyStatus, after: SaperlyKeyStatus) -> Occurrence | None:
+    """An event when an old key is held because a workload does not come to run with the new one by itself."""
+    was, now = condition(before, reasons.ROLLOUT_PENDING), condition(after, reasons.ROLLOUT_PENDING)
+    if now is None or now.reason == reasons.ROLLOUT_IN_PROGRESS or (was is not None and was.reason == now.reason):
+        return None
+    return Occurrence(EventType.WARNING, now.reason, "Restart", now.message)

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
+from saperly_operator.lifecycle.overlap import awaits_rollout
+from saperly_operator.lifecycle.rollout import Awaited, is_awaited, pending, unread
 from saperly_operator.lifecycle.steps import Decision, Done, Stall
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus
+from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 
 _KNOWN_ONLY_BY_TRYING = frozenset(
@@ -35,7 +38,8 @@ _KNOWN_ONLY_BY_TRYING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The facts behind the conditions, once a step's outcome is known."""
+    """The facts behind the conditions, once a step's outcome is known. ``rollout`` is what to say of workloads that do
+    not run with the new key yet; None while nothing new is known of them."""
 
     key_active: bool
     key_in_place: bool
@@ -44,6 +48,7 @@ class Standing:
     message: str
     at_rest: bool
     stalled: bool
+    rollout: Awaited | None = None
 
     @classmethod
     def of(cls, observed: Observed, decision: Decision) -> "Standing":
@@ -58,6 +63,7 @@ class Standing:
             message=decision.message,
             at_rest=isinstance(decision.step, Done),
             stalled=isinstance(decision.step, Stall),
+            rollout=pending(observed),
         )
 
     @classmethod
@@ -79,9 +85,22 @@ class Standing:
         return replace(standing, reason=before.reason, message=before.message, stalled=True)
 
     @classmethod
-    def delivered(cls, secret: str) -> "Standing":
+    def unchanged(cls, observed: Observed, decision: Decision) -> "Standing":
+        """How things stand after a step that only concerns old keys: as was said before, if it was said of this spec,
+        so that rest need not write again."""
+        status, standing = observed.key.status, cls.of(observed, decision)
+        ready = condition(status, reasons.READY)
+        if ready is None or ready.observed_generation != observed.key.metadata.generation:
+            return standing
+        stalled = condition(status, reasons.STALLED) is not None
+        at_rest = not stalled and condition(status, reasons.RECONCILING) is None
+        return replace(standing, reason=ready.reason, message=ready.message, stalled=stalled, at_rest=at_rest)
+
+    @classmethod
+    def delivered(cls, key: SaperlyKey, secret: str) -> "Standing":
         """How things stand once a key was recorded: as they will be at rest, so that rest need not write again."""
-        return cls(True, True, True, reasons.AVAILABLE, available_message(secret), at_rest=True, stalled=False)
+        message, rollout = available_message(secret), unread(key)
+        return cls(True, True, True, reasons.AVAILABLE, message, at_rest=True, stalled=False, rollout=rollout)
 
 
 def available_message(secret: str) -> str:
@@ -92,32 +111,53 @@ def available_message(secret: str) -> str:
 def with_conditions(status: SaperlyKeyStatus, standing: Standing, generation: int, now: datetime) -> SaperlyKeyStatus:
     """``status`` with the conditions that ``standing`` calls for; transition times move only with a status."""
     ready = standing.key_active and standing.key_in_place
-    wanted: list[tuple[str, bool]] = [
+    facts: list[tuple[str, bool]] = [
         (reasons.READY, ready),
         (reasons.KEY_ACTIVE, standing.key_active),
         (reasons.SECRET_SYNCED, standing.secret_synced),
     ]
     if standing.stalled:
-        wanted.append((reasons.STALLED, True))
+        facts.append((reasons.STALLED, True))
     elif not standing.at_rest:
-        wanted.append((reasons.RECONCILING, True))
+        facts.append((reasons.RECONCILING, True))
     before = {condition.type: condition for condition in status.conditions}
-    conditions = tuple(_condition(kind, holds, standing, generation, before.get(kind), now) for kind, holds in wanted)
+    wanted = [_Said(kind, holds, standing.reason, standing.message) for kind, holds in facts]
+    if is_awaited(status):
+        wanted.append(_rollout_pending(status, standing.rollout, before.get(reasons.ROLLOUT_PENDING)))
+    conditions = tuple(_condition(said, generation, before.get(said.kind), now) for said in wanted)
     return status.changed(conditions=conditions, observed_generation=generation)
 
 
-def _condition(
-    kind: str, holds: bool, standing: Standing, generation: int, before: Condition | None, now: datetime
-) -> Condition:
-    state = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A condition without its time."""
+
+    kind: str
+    holds: bool
+    reason: str
+    message: str
+
+
+def _rollout_pending(status: SaperlyKeyStatus, news: Awaited | None, before: Condition | None) -> _Said:
+    """Old keys live on because of workloads. Not Reconciling, since the key in the Secret works and all is as asked."""
+    if news is None and before is not None:
+        return _Said(before.type, True, before.reason, before.message)
+    told = news or Awaited(reasons.ROLLOUT_IN_PROGRESS, "Workloads are restarted for the new key.")
+    until = min(entry.revoke_after for entry in status.retiring if awaits_rollout(entry))
+    message = f"{told.message} The old key lives on meanwhile, at the longest until {until:%Y-%m-%dT%H:%M:%SZ}."
+    return _Said(reasons.ROLLOUT_PENDING, True, told.reason, message)
+
+
+def _condition(said: _Said, generation: int, before: Condition | None, now: datetime) -> Condition:
+    state = ConditionStatus.TRUE if said.holds else ConditionStatus.FALSE
     unchanged = before is not None and before.status == state
     return Condition(
-        type=kind,
+        type=said.kind,
         status=state,
         observed_generation=generation,
         last_transition_time=before.last_transition_time if before is not None and unchanged else now,
-        reason=standing.reason,
-        message=standing.message,
+        reason=said.reason,
+        message=said.message,
     )
 
 

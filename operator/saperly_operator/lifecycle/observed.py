@@ -15,10 +15,12 @@ from datetime import datetime
 from enum import Enum
 
 from saperly_operator.lifecycle.naming import Owner, Tag
+from saperly_operator.lifecycle.workloads import WorkloadLook
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
+from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.models import ChildKey
 
 
@@ -200,7 +202,7 @@ class Memory:
     """What this process knows of the object and no API does. Losing it is always safe.
 
     ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``has_turn``: a mint's turn
-    is reserved, which may have been the gate's last."""
+    is reserved, which may have been the gate's last. ``workloads``: the last look at each that is awaited."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
@@ -208,6 +210,7 @@ class Memory:
     sweeps: Mapping[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: Mapping[str, datetime] = field(default_factory=dict)
     has_turn: bool = False
+    workloads: Mapping[WorkloadRef, WorkloadLook] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field
 
 from saperly_operator.resources import annotations
-from saperly_operator.resources.base import ApiModel, MapLimits, Metadata
+from saperly_operator.resources.base import ApiModel, ListMap, MapLimits, Metadata
 from saperly_operator.resources.definition import Column, Definition, Scope
 from saperly_operator.resources.fields import (
     AgentLabel,
@@ -24,6 +24,7 @@ from saperly_operator.resources.fields import (
     SecretMetadataRules,
 )
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+from saperly_operator.resources.workload import WorkloadRef
 
 
 class ProviderKind(StrEnum):
@@ -87,7 +88,11 @@ class RotationSpec(ApiModel):
     0 3 * * 1"), @daily, @weekly, @monthly, or the age at which a key is replaced (30d). Left out: only on request.
     The annotation saperly.com/rotation-schedule wins over it."""
     overlap: Duration = "1h"
-    """How long the old key lives on after the new one was delivered, such as 1h, 90m or 7d."""
+    """How long the old key lives on after the new one was delivered and every workload of spec.restart runs with it,
+    such as 1h, 90m or 7d. A change reaches old keys that are still alive."""
+    max_overlap: Duration = "7d"
+    """How long, at the longest, an old key lives on while a workload of spec.restart does not come to run with the new
+    one. Then it is revoked all the same. At least as long as overlap."""
     jitter: Duration = "10m"
     """The most by which a scheduled rotation is put off, differently for each object, so that they do not crowd."""
 
@@ -119,6 +124,9 @@ class SaperlyKeySpec(ApiModel):
     """Where the plaintext is delivered."""
     rotation: RotationSpec = Field(default_factory=RotationSpec)
     """When the key is replaced by a new one."""
+    restart: Annotated[tuple[WorkloadRef, ...], Field(max_length=16), ListMap(keys=("kind", "name"))] = ()
+    """Workloads in this namespace that read the key only when they start: restarted once for each new key, as by
+    kubectl rollout restart, and awaited before the overlap begins. Not on the first key, nor when the Secret moves."""
     deletion_policy: DeletionPolicy = DeletionPolicy.REVOKE
     """On deletion of this object: Revoke revokes the key and deletes the Secret, Orphan leaves both as they are."""
     suspend: bool = False

@@ -24,7 +24,6 @@ from saperly_operator.lifecycle.observed import (
     SweepView,
 )
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.durations import parse_duration
 from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
@@ -162,8 +161,7 @@ class IdealWorld:
                 )
                 self.memory = replace(self.memory, held=replace(held, written=kept))
             case steps.Record(current, secret):
-                overlap = parse_duration(self.key.spec.rotation.overlap)
-                self._store(transitions.key_delivered(self.key, current, secret, self.now, overlap))
+                self._store(transitions.key_delivered(self.key, current, secret, self.now))
                 self.memory = replace(self.memory, held=None, redacted=None)
             case steps.Fence():
                 assert self.memory.redacted is not None
