@@ -24,7 +24,8 @@ from saperly_operator.kube.errors import (
 Address = tuple[str, str, str]
 """Plural, namespace (empty for cluster-scoped kinds), name."""
 
-_WITH_STATUS = frozenset({"saperlykeys", "clustersaperlyproviders", "saperlyproviders"})
+_WORKLOADS = frozenset({"deployments", "statefulsets", "daemonsets"})
+_WITH_STATUS = _WORKLOADS | {"saperlykeys", "clustersaperlyproviders", "saperlyproviders"}
 
 
 class Admission(Protocol):
@@ -87,7 +88,7 @@ class MemoryKube:
         if resource.plural == "secrets":
             new.setdefault("type", "Opaque")
         if resource.plural in _WITH_STATUS:
-            new["status"] = {"observedGeneration": -1}
+            new["status"] = {} if resource.plural in _WORKLOADS else {"observedGeneration": -1}
         self._created += 1
         metadata |= {
             "uid": f"00000000-0000-4000-8000-{self._created:012d}",
