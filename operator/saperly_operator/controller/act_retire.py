@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_failures import refused_failure
+from saperly_operator.controller.act_idle import is_put_off_by_use
 from saperly_operator.controller.observe import kept_target
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
@@ -76,6 +77,8 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         spared = isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and not _may_revoke_all(observed)
         if spared and await _is_in_use(tools, handle, ref):
             await _hold(tools, observed, ref, decision, _USED)
+            return
+        if not _may_revoke_all(observed) and await is_put_off_by_use(tools, observed, handle, ref, decision):
             return
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
         gone = await _is_revoked_now(tools, handle, ref)

@@ -6,9 +6,9 @@ by name and lives on in its Secret, while old keys still end when they were to. 
 
 from saperly_operator.lifecycle.case import Case, first_of
 from saperly_operator.lifecycle.checks_intent import begun_after, record_if_written, service_key_replaced, swept_keys
+from saperly_operator.lifecycle.checks_overlap import dates_changed
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.checks_rollout import (
-    dates_changed,
     next_look,
     workload_not_restarted,
     workload_unread,

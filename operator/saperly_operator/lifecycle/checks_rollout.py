@@ -16,7 +16,7 @@ waits then waits for the newest rollout.
 from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case
-from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, redated, waiting_for
+from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, waiting_for
 from saperly_operator.lifecycle.rollout import (
     NotRestarted,
     RolledOut,
@@ -26,7 +26,7 @@ from saperly_operator.lifecycle.rollout import (
     rollouts,
     wanted_mark,
 )
-from saperly_operator.lifecycle.steps import Decision, LookAtWorkloads, Reschedule, Restart
+from saperly_operator.lifecycle.steps import Decision, LookAtWorkloads, Restart
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import RestartStatus, RetiringKey
 from saperly_operator.resources.workload import WorkloadRef
@@ -58,15 +58,6 @@ def workload_not_restarted(case: Case) -> Decision | None:
     return None
 
 
-def dates_changed(case: Case) -> Decision | None:
-    """Workloads came to run with the new key, or the spec gives old keys another time to live."""
-    restarted, entries = _rollout_recorded(case)
-    entries = tuple(redated(entry, case.key.spec.rotation) for entry in entries)
-    if (restarted, entries) == (case.status.restarted, case.status.retiring):
-        return None
-    return Decision(Reschedule(restarted, entries), reasons.AVAILABLE, "Old keys have other dates now.")
-
-
 def next_look(case: Case) -> datetime | None:
     """When a workload that is awaited is to be looked at next; None when none is."""
     if not is_awaited(case.status):
@@ -91,7 +82,7 @@ def _next_looks(case: Case) -> dict[WorkloadRef, datetime]:
     return due
 
 
-def _rollout_recorded(case: Case) -> tuple[RestartStatus | None, tuple[RetiringKey, ...]]:
+def rollout_recorded(case: Case) -> tuple[RestartStatus | None, tuple[RetiringKey, ...]]:
     """What status is to say of the restarts and of the keys that wait for them."""
     status, restarted = case.status, case.status.restarted
     if restarted is None or not is_awaited(status):

@@ -28,9 +28,9 @@ from saperly_operator.lifecycle.checks_keep import (
     stray_secret,
 )
 from saperly_operator.lifecycle.checks_mint import provider_unfit
+from saperly_operator.lifecycle.checks_overlap import dates_changed
 from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_found, retiring_key_due
 from saperly_operator.lifecycle.checks_rollout import (
-    dates_changed,
     next_look,
     workload_not_restarted,
     workload_unread,

@@ -46,9 +46,24 @@ def waiting_for(workloads: tuple[WorkloadRef, ...]) -> str:
     return f"the rollout of {', '.join(map(str, workloads))}"[:_WAITING_LIMIT]
 
 
+def used_again(
+    entry: RetiringKey, last_used_at: datetime | None, rotation: RotationSpec, now: datetime
+) -> RetiringKey | None:
+    """The entry with a later date, because Saperly saw the key used at ``last_used_at``; None where it may go now."""
+    if not rotation.require_idle or entry.overlap_started_at is None or last_used_at is None:
+        return None
+    why = f"{rotation.overlap} without use; it was last used at {last_used_at:%Y-%m-%dT%H:%M:%SZ}"
+    later = _dated(entry.changed(last_used_at=last_used_at, waiting_for=why), rotation)
+    return later if later.revoke_after > now else None
+
+
 def _dated(entry: RetiringKey, rotation: RotationSpec) -> RetiringKey:
     assert entry.replaced_at is not None, "an entry without it keeps the date that it was given"
     overlap = parse_duration(rotation.overlap)
-    if entry.overlap_started_at is not None:
-        return entry.changed(revoke_after=entry.overlap_started_at + overlap)
-    return entry.changed(revoke_after=entry.replaced_at + max(overlap, parse_duration(rotation.max_overlap)))
+    limit = entry.replaced_at + max(overlap, parse_duration(rotation.max_overlap))
+    if entry.overlap_started_at is None:
+        return entry.changed(revoke_after=limit)
+    moment = entry.overlap_started_at + overlap
+    if rotation.require_idle and entry.last_used_at is not None:
+        moment = max(moment, min(entry.last_used_at + overlap, limit))
+    return entry.changed(revoke_after=moment)

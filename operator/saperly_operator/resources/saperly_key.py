@@ -92,7 +92,10 @@ class RotationSpec(ApiModel):
     such as 1h, 90m or 7d. A change reaches old keys that are still alive."""
     max_overlap: Duration = "7d"
     """How long, at the longest, an old key lives on while a workload of spec.restart does not come to run with the new
-    one. Then it is revoked all the same. At least as long as overlap."""
+    one, or while it is in use and requireIdle is set. Then it is revoked all the same. Never shorter than overlap."""
+    require_idle: bool = False
+    """True also waits until Saperly has seen no use of the old key for as long as overlap: for users of the key that
+    nobody restarts. At the longest for maxOverlap."""
     jitter: Duration = "10m"
     """The most by which a scheduled rotation is put off, differently for each object, so that they do not crowd."""
 

@@ -62,6 +62,8 @@ class RetiringKey(KeyRef):
     """When another key took its place in the Secret. Absent for a key that never was in use."""
     overlap_started_at: Timestamp | None = None
     """When everything that was awaited ran with the new key: its overlap counts from then. Absent before that."""
+    last_used_at: Timestamp | None = None
+    """When Saperly last saw it used, where its revocation was put off because of that."""
 
 
 class RestartStatus(ApiModel):
