@@ -37,6 +37,7 @@ Effect = (
     | steps.RepairSecret
     | steps.MoveSecret
     | steps.DeleteStraySecret
+    | steps.WithdrawPrevious
     | steps.LookAtWorkloads
     | steps.Restart
     | steps.Reschedule
@@ -82,6 +83,8 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_secret.move_secret(tools, observed, step)
         case steps.DeleteStraySecret():
             return act_secret.delete_stray_secret(tools, observed, step)
+        case steps.WithdrawPrevious():
+            return act_secret.withdraw_previous(tools, observed, step)
         case steps.DeleteSecret():
             return act_secret.delete_secret(tools, observed, step)
         case steps.ReleaseSecret():

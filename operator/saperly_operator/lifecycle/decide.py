@@ -29,6 +29,7 @@ from saperly_operator.lifecycle.checks_keep import (
 )
 from saperly_operator.lifecycle.checks_mint import provider_unfit
 from saperly_operator.lifecycle.checks_overlap import dates_changed
+from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
 from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_found, retiring_key_due
 from saperly_operator.lifecycle.checks_rollout import (
     next_look,
@@ -63,8 +64,8 @@ def _with_open_ends(case: Case, decision: Decision) -> Decision:
 
 
 def _next_open_end(case: Case) -> datetime | None:
-    """When a rollout is to be looked at, or an old key is due."""
-    moments = (next_look(case), next_retirement(case))
+    """When a rollout is to be looked at, an old plaintext has to go, or an old key is due."""
+    moments = (next_look(case), next_withdrawal(case), next_retirement(case))
     return min((moment for moment in moments if moment is not None), default=None)
 
 
@@ -103,7 +104,13 @@ def _all_as_asked(case: Case) -> Decision:
     return Decision(Done(min(moments, default=None)), reasons.AVAILABLE, available_message(case.key.secret_name))
 
 
-OPEN_ENDS: tuple[Check, ...] = (workload_unread, workload_not_restarted, dates_changed, retiring_key_due)
+OPEN_ENDS: tuple[Check, ...] = (
+    workload_unread,
+    workload_not_restarted,
+    dates_changed,
+    previous_key_expiring,
+    retiring_key_due,
+)
 
 CHECKS: tuple[Check, ...] = (
     _foreign_installation,

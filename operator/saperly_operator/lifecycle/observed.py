@@ -66,6 +66,7 @@ class SecretOwned:
     ``record`` is None when it was stripped but the data still fits the fingerprint in status, which proves it ours.
     ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
+    ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
     """
 
     record: SecretRecord | None
@@ -73,6 +74,7 @@ class SecretOwned:
     metadata_in_sync: bool
     intact: bool = True
     immutable: bool = False
+    previous: Mapping[str, str] = field(default_factory=dict)
 
 
 SecretState = SecretAbsent | SecretForeign | SecretOwned
@@ -243,7 +245,12 @@ class Observed:
         current, kept = self.key.status.current, self.key.status.secret
         if current is None or kept is None:
             return False
-        return holds(self.former_secret or self.secret, kept)
+        return holds(self.kept_secret, kept)
+
+    @property
+    def kept_secret(self) -> SecretState:
+        """The Secret in which status says that the plaintext is."""
+        return self.former_secret or self.secret
 
     @property
     def is_live(self) -> bool:

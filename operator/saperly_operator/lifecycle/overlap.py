@@ -6,7 +6,7 @@ are alive, and a crash before a date was stored loses nothing: an entry that wai
 of all, ``maxOverlap``, until the rollout is known to be finished.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from saperly_operator.lifecycle.references import retiring
 from saperly_operator.resources.durations import parse_duration
@@ -31,9 +31,22 @@ def overlap_started(entry: RetiringKey, now: datetime, rotation: RotationSpec) -
     return _dated(entry.changed(overlap_started_at=now, waiting_for=None), rotation)
 
 
-def redated(entry: RetiringKey, rotation: RotationSpec) -> RetiringKey:
-    """The entry with the date that ``rotation`` gives it now. One that was never in use keeps its own."""
-    return entry if entry.replaced_at is None else _dated(entry, rotation)
+def redated(entry: RetiringKey, rotation: RotationSpec, lead: timedelta) -> RetiringKey:
+    """The entry with the date that ``rotation`` gives it now, and at least ``lead`` after its plaintext was withdrawn.
+    One that was never in use keeps its own date."""
+    if entry.replaced_at is None:
+        return entry
+    dated = _dated(entry, rotation)
+    if dated.withdrawn_at is None:
+        return dated
+    return dated.changed(revoke_after=max(dated.revoke_after, dated.withdrawn_at + lead))
+
+
+def seen_in_secret(entry: RetiringKey, place: str | None, now: datetime) -> RetiringKey:
+    """The entry after a look at the Secret, whose data holds its plaintext under ``place`` (None: nowhere)."""
+    if place is not None:
+        return entry.changed(previous_key=place, withdrawn_at=None)
+    return entry if entry.previous_key is None else entry.changed(previous_key=None, withdrawn_at=now)
 
 
 def awaits_rollout(entry: RetiringKey) -> bool:

@@ -170,6 +170,15 @@ class DeleteStraySecret:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class WithdrawPrevious:
+    """Take an old plaintext out of the Secret ``secret``: what is under ``entry``, if it has that fingerprint."""
+
+    secret: str
+    entry: str
+    fingerprint: str
+
+
 # --- restarting ----------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +269,7 @@ Step = (
     | RepairSecret
     | MoveSecret
     | DeleteStraySecret
+    | WithdrawPrevious
     | LookAtWorkloads
     | Restart
     | Reschedule

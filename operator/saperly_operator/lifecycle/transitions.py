@@ -55,14 +55,17 @@ def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
     return status.changed(failure=failure)
 
 
-def key_delivered(key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime) -> SaperlyKeyStatus:
-    """The Secret holds ``current``; what it held before is on its way out, once nobody needs it any more."""
+def key_delivered(
+    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, previous_key: str | None
+) -> SaperlyKeyStatus:
+    """The Secret holds ``current``; what it held before is on its way out, once nobody needs it any more.
+    ``previous_key`` is where in the Secret's data the old plaintext is, if it was kept."""
     status = key.status
     before, intent = status.current, status.intent
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)
     reason = intent.trigger if intent is not None else "Replaced"
-    old = (replaced(before, reason, now, key.spec),) if before is not None else ()
+    old = (_replaced(key, before, reason, now, previous_key),) if before is not None else ()
     # Where nobody is restarted any more, nothing is left that an older key could wait for.
     older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
     rotation = (status.rotation or RotationStatus()).changed(
@@ -78,6 +81,12 @@ def key_delivered(key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: d
         # Nothing runs with a key that never was: a first one restarts nobody.
         restarted=RestartStatus(serial=current.serial, started_at=now) if old and key.spec.restart else None,
     )
+
+
+def _replaced(key: SaperlyKey, before: KeyRef, reason: str, now: datetime, previous_key: str | None) -> RetiringKey:
+    kept = key.status.secret
+    mark = kept.fingerprint if kept is not None else None
+    return replaced(before, reason, now, key.spec).changed(fingerprint=mark, previous_key=previous_key)
 
 
 def rescheduled(

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field
 
 from saperly_operator.resources import annotations
-from saperly_operator.resources.base import ApiModel, ListMap, MapLimits, Metadata
+from saperly_operator.resources.base import ApiModel, ListMap, MapLimits, Metadata, Rule
 from saperly_operator.resources.definition import Column, Definition, Scope
 from saperly_operator.resources.fields import (
     AgentLabel,
@@ -66,10 +66,21 @@ class SecretType(StrEnum):
 class SecretSpec(ApiModel):
     """Where the plaintext is delivered."""
 
+    rules: ClassVar = (
+        Rule(
+            "!has(self.previousKey) || self.previousKey != self.key",
+            "must be another key of the Secret's data than the one in spec.secret.key",
+            field_path=".previousKey",
+        ),
+    )
+
     name: ObjectName | None = None
     """The Secret's name; the SaperlyKey's own name when left out. Renaming moves the key, it does not mint."""
     key: SecretDataKey = "SAPERLY_API_KEY"
     """The key within the Secret's data that holds the plaintext."""
+    previous_key: SecretDataKey | None = None
+    """The key within the Secret's data that holds the old plaintext while the old key lives on. The operator writes it
+    and takes it away, 2 minutes before the old key is revoked. Left out: the old plaintext is not kept."""
     type: SecretType = SecretType.OPAQUE
     """Always Opaque: every other type of Secret has a meaning to Kubernetes itself."""
     labels: Annotated[dict[str, str], MapLimits(64, 63), *SecretMetadataRules.LABELS] = Field(default_factory=dict)

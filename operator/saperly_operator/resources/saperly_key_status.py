@@ -64,6 +64,12 @@ class RetiringKey(KeyRef):
     """When everything that was awaited ran with the new key: its overlap counts from then. Absent before that."""
     last_used_at: Timestamp | None = None
     """When Saperly last saw it used, where its revocation was put off because of that."""
+    fingerprint: Annotated[str, Field(max_length=64)] | None = None
+    """A short hash of this object's uid and its plaintext, by which the plaintext is found in the Secret."""
+    previous_key: Annotated[str, Field(max_length=253)] | None = None
+    """The key within the Secret's data that still holds its plaintext."""
+    withdrawn_at: Timestamp | None = None
+    """When its plaintext was seen to be out of the Secret again; it is revoked no sooner than 2 minutes later."""
 
 
 class RestartStatus(ApiModel):

@@ -166,7 +166,7 @@ class IdealWorld:
                 )
                 self.memory = replace(self.memory, held=replace(held, written=kept))
             case steps.Record(current, secret):
-                self._store(transitions.key_delivered(self.key, current, secret, self.now))
+                self._store(transitions.key_delivered(self.key, current, secret, self.now, None))
                 self.memory = replace(self.memory, held=None, redacted=None, workloads={})
             case steps.Fence():
                 assert self.memory.redacted is not None

@@ -4,10 +4,19 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, redated, replaced, waiting_for
+from saperly_operator.lifecycle.overlap import (
+    awaits_rollout,
+    overlap_started,
+    redated,
+    replaced,
+    seen_in_secret,
+    waiting_for,
+)
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import RotationSpec, SaperlyKeySpec
 from tests.builders import AGENT, DAY, HOUR, MINUTE, NOW, a_ref, a_retiring
+
+LEAD = 2 * MINUTE
 
 
 def spec(*, restart: bool = False, **rotation: str) -> SaperlyKeySpec:
@@ -48,20 +57,43 @@ def test_the_spec_as_it_is_now_gives_the_date(
     started_at: datetime | None, rotation: dict[str, str], date: datetime
 ) -> None:
     entry = a_retiring(1, revoke_after=NOW).changed(replaced_at=NOW, overlap_started_at=started_at)
-    assert redated(entry, RotationSpec.from_api(rotation)).revoke_after == date
+    assert redated(entry, RotationSpec.from_api(rotation), LEAD).revoke_after == date
 
 
 def test_a_key_that_was_never_in_use_keeps_its_date() -> None:
     entry = a_retiring(1, reason=reasons.PLAINTEXT_LOST, revoke_after=NOW + MINUTE)
-    assert redated(entry, RotationSpec(overlap="5h")) == entry
+    assert redated(entry, RotationSpec(overlap="5h"), LEAD) == entry
     assert not awaits_rollout(entry)
 
 
 def test_dates_are_stable_whatever_the_fraction_of_the_second() -> None:
     entry = replaced(a_ref(1), reasons.ROTATION_SCHEDULED, NOW + timedelta(milliseconds=999), spec())
-    assert redated(entry, RotationSpec()) == entry, "else each look would write"
+    assert redated(entry, RotationSpec(), LEAD) == entry, "else each look would write"
 
 
 def test_what_is_waited_for_fits_the_schema_however_much_it_is() -> None:
     many = tuple(AGENT.changed(name="x" * 250 + str(n)) for n in range(16))
     assert len(waiting_for(many)) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("withdrawn_at", "date"),
+    [
+        pytest.param(NOW + HOUR - LEAD, NOW + HOUR, id="in time: the date stands"),
+        pytest.param(NOW + HOUR, NOW + HOUR + LEAD, id="late: nobody is left with a key that dies at once"),
+    ],
+)
+def test_a_key_lives_a_while_after_its_plaintext_left_the_secret(withdrawn_at: datetime, date: datetime) -> None:
+    entry = replaced(a_ref(1), reasons.ROTATION_SCHEDULED, NOW, spec()).changed(withdrawn_at=withdrawn_at)
+    assert redated(entry, RotationSpec(), LEAD).revoke_after == date
+
+
+def test_what_the_secret_shows_is_noted_once_it_comes_and_once_it_goes() -> None:
+    entry = replaced(a_ref(1), reasons.ROTATION_SCHEDULED, NOW, spec())
+    assert seen_in_secret(entry, None, NOW) == entry, "one that never was there is not withdrawn"
+    shown = seen_in_secret(entry, "OLD", NOW)
+    assert (shown.previous_key, shown.withdrawn_at) == ("OLD", None)
+    gone = seen_in_secret(shown, None, NOW + MINUTE)
+    assert (gone.previous_key, gone.withdrawn_at) == (None, NOW + MINUTE)
+    assert seen_in_secret(gone, None, NOW + HOUR) == gone
+    assert seen_in_secret(gone, "OLD", NOW + HOUR).withdrawn_at is None, "somebody put it back"

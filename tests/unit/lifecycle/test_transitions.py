@@ -31,7 +31,7 @@ FAILURE = Failure(code=reasons.OUTCOME_UNKNOWN, count=1, retry_at=NOW)
 
 def delivering(serial: int) -> Change:
     def change(status: SaperlyKeyStatus) -> SaperlyKeyStatus:
-        return transitions.key_delivered(a_key(status), a_ref(serial), KEPT, NOW)
+        return transitions.key_delivered(a_key(status), a_ref(serial), KEPT, NOW, None)
 
     return change
 
@@ -129,7 +129,7 @@ def test_the_same_key_found_twice_is_retired_once() -> None:
 
 def test_a_first_delivery_retires_nothing() -> None:
     status = transitions.key_delivered(
-        a_key(SaperlyKeyStatus(intent=an_intent(), serial=1, failure=FAILURE)), a_ref(1), KEPT, NOW
+        a_key(SaperlyKeyStatus(intent=an_intent(), serial=1, failure=FAILURE)), a_ref(1), KEPT, NOW, None
     )
     assert (status.current, status.secret, status.retiring) == (a_ref(1), KEPT, ())
     assert (status.intent, status.failure) == (None, None)
@@ -141,7 +141,7 @@ def test_a_replacement_retires_the_old_key_for_the_overlap_and_says_why() -> Non
     before = a_delivered_status(1, intent=an_intent(2, trigger=reasons.ROTATION_REQUESTED))
     marks = {"annotations": {annotations.ROTATE_REQUESTED_AT: "now"}}
     key = a_key(before, marks, rotation={"overlap": "90m"})
-    status = transitions.key_delivered(key, a_ref(2), KEPT, NOW)
+    status = transitions.key_delivered(key, a_ref(2), KEPT, NOW, None)
     assert status.current == a_ref(2)
     (old,) = status.retiring
     assert (old.id, old.reason, old.revoke_after) == ("key-1", reasons.ROTATION_REQUESTED, NOW + 90 * MINUTE)
@@ -152,7 +152,9 @@ def test_a_replacement_retires_the_old_key_for_the_overlap_and_says_why() -> Non
 def test_a_move_changes_only_where_the_key_is() -> None:
     before = a_delivered_status(1)
     elsewhere = KEPT.changed(name="renamed")
-    assert transitions.key_delivered(a_key(before), a_ref(1), elsewhere, NOW) == before.changed(secret=elsewhere)
+    assert transitions.key_delivered(a_key(before), a_ref(1), elsewhere, NOW, None) == before.changed(
+        secret=elsewhere
+    )
 
 
 def test_attributes_sent_are_noted_for_the_key_that_they_were_sent_for_only() -> None:
