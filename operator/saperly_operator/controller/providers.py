@@ -10,31 +10,16 @@ from collections.abc import Callable
 from saperly_operator.budget.gate import Limits
 from saperly_operator.budget.operation import Operation
 from saperly_operator.clock import Clock
-from saperly_operator.controller.cache import Cache, NamespaceView, ProviderKey, provider_key
+from saperly_operator.controller.cache import Cache, NamespaceView, ProviderKey
+from saperly_operator.controller.provider_hold import ProviderHold
+from saperly_operator.controller.provider_kinds import read_provider, resource_of
 from saperly_operator.controller.service_keys import ServiceKeys, breaker_text
-from saperly_operator.kube.api import (
-    CLUSTER_PROVIDERS,
-    NAMESPACES,
-    PROVIDERS,
-    SECRETS,
-    STATUS,
-    Kube,
-    Object,
-    Resource,
-)
+from saperly_operator.kube.api import NAMESPACES, SECRETS, STATUS, Kube
 from saperly_operator.kube.errors import KubeError, NotFound, Refused
 from saperly_operator.kube.secrets import entry as secret_entry
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus, InvalidResourceError
-from saperly_operator.resources.provider import (
-    ClusterSaperlyProvider,
-    Provider,
-    ProviderStatus,
-    SaperlyProvider,
-    ServiceKeyEntry,
-    ServiceKeyStatus,
-)
-from saperly_operator.resources.saperly_key import ProviderKind
+from saperly_operator.resources.provider import Provider, ProviderStatus, ServiceKeyEntry, ServiceKeyStatus
 from saperly_operator.saperly.concealed import Credential, MalformedCredentialError
 
 logger = logging.getLogger(__name__)
@@ -59,6 +44,7 @@ class Providers:
         self._clock = clock
         self._namespace = namespace
         self._changed = changed
+        self._hold = ProviderHold(kube, cache)
 
     async def ensure(self, key: ProviderKey, namespace: str) -> None:
         """Make sure that a decision about an object in ``namespace`` knows its provider, if there is one.
@@ -104,6 +90,8 @@ class Providers:
         Raises KubeError. The last good key of a provider that is gone is kept: see ``ServiceKeys``.
         """
         provider = self._cache.provider(key)
+        if provider is not None:
+            provider = await self._hold.settle(key, provider)
         if provider is None:
             return
         replaced = [await self._refresh_entry(key, provider, entry) for entry in provider.spec.service_keys]
@@ -205,6 +193,12 @@ class Providers:
         )
 
     def _verdict(self, key: ProviderKey, provider: Provider) -> tuple[str, str]:
+        if provider.metadata.deletion_timestamp is not None:
+            message = (
+                "It is being deleted, and held until no SaperlyKey has a key of it: delete those, or name another "
+                "provider in their spec.providerRef."
+            )
+            return reasons.PROVIDER_IN_USE, message
         for entry in provider.spec.service_keys:
             problem = self._service_keys.problem((key, entry.name))
             if problem is not None:
@@ -214,17 +208,3 @@ class Providers:
             if codes:
                 return breaker_text(min(codes))
         return reasons.AVAILABLE, "Keys can be minted."
-
-
-def resource_of(kind: str) -> Resource:
-    """The API resource of a provider's kind."""
-    return CLUSTER_PROVIDERS if kind == ProviderKind.CLUSTER else PROVIDERS
-
-
-def read_provider(kind: str, body: Object) -> Provider:
-    """A provider from its body. Raises InvalidResourceError."""
-    model = ClusterSaperlyProvider if kind == ProviderKind.CLUSTER else SaperlyProvider
-    return model.from_api(body)
-
-
-__all__ = ["Providers", "provider_key", "read_provider", "resource_of"]

@@ -4,16 +4,15 @@ Ready says whether the Secret holds a key that works, whatever else is going on:
 it true, with the reason beside it, and shows in Stalled or Reconciling. Pure. Rules: Kubernetes API conventions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
-from saperly_operator.lifecycle.overlap import awaits_rollout
-from saperly_operator.lifecycle.rollout import Awaited, is_awaited, pending, unread
-from saperly_operator.lifecycle.steps import Decision, Done, Stall
+from saperly_operator.lifecycle.rollout import Awaited, pending
+from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, Stall, WaitUntil
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus
-from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 
 _KNOWN_ONLY_BY_TRYING = frozenset(
@@ -38,8 +37,11 @@ _KNOWN_ONLY_BY_TRYING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The facts behind the conditions, once a step's outcome is known. ``rollout`` is what to say of workloads that do
-    not run with the new key yet; None while nothing new is known of them."""
+    """The facts behind the conditions, once a step's outcome is known.
+
+    ``resting`` tells an object that nothing is being done for now, whatever the reason, from one at work. ``rollout`` is
+    what to say of workloads that do not run with the new key yet; None while nothing new is known of them.
+    """
 
     key_active: bool
     key_in_place: bool
@@ -48,6 +50,7 @@ class Standing:
     message: str
     at_rest: bool
     stalled: bool
+    resting: bool = False
     rollout: Awaited | None = None
 
     @classmethod
@@ -63,6 +66,7 @@ class Standing:
             message=decision.message,
             at_rest=isinstance(decision.step, Done),
             stalled=isinstance(decision.step, Stall),
+            resting=isinstance(decision.step, Done | WaitUntil | Stall | AwaitSweep),
             rollout=pending(observed),
         )
 
@@ -97,10 +101,11 @@ class Standing:
         return replace(standing, reason=ready.reason, message=ready.message, stalled=stalled, at_rest=at_rest)
 
     @classmethod
-    def delivered(cls, key: SaperlyKey, secret: str) -> "Standing":
+    def delivered(cls, secret: str) -> "Standing":
         """How things stand once a key was recorded: as they will be at rest, so that rest need not write again."""
-        message, rollout = available_message(secret), unread(key)
-        return cls(True, True, True, reasons.AVAILABLE, message, at_rest=True, stalled=False, rollout=rollout)
+        return cls(
+            True, True, True, reasons.AVAILABLE, available_message(secret), at_rest=True, stalled=False, resting=True
+        )
 
 
 def available_message(secret: str) -> str:
@@ -108,57 +113,46 @@ def available_message(secret: str) -> str:
     return f"The key is live, and in the Secret {secret}."
 
 
-def with_conditions(status: SaperlyKeyStatus, standing: Standing, generation: int, now: datetime) -> SaperlyKeyStatus:
-    """``status`` with the conditions that ``standing`` calls for; transition times move only with a status."""
-    ready = standing.key_active and standing.key_in_place
-    facts: list[tuple[str, bool]] = [
-        (reasons.READY, ready),
-        (reasons.KEY_ACTIVE, standing.key_active),
-        (reasons.SECRET_SYNCED, standing.secret_synced),
-    ]
-    if standing.stalled:
-        facts.append((reasons.STALLED, True))
-    elif not standing.at_rest:
-        facts.append((reasons.RECONCILING, True))
-    before = {condition.type: condition for condition in status.conditions}
-    wanted = [_Said(kind, holds, standing.reason, standing.message) for kind, holds in facts]
-    if is_awaited(status):
-        wanted.append(_rollout_pending(status, standing.rollout, before.get(reasons.ROLLOUT_PENDING)))
-    conditions = tuple(_condition(said, generation, before.get(said.kind), now) for said in wanted)
-    return status.changed(conditions=conditions, observed_generation=generation)
-
-
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """A condition without its time."""
+class Claim:
+    """What one condition says, whenever it began to say so."""
 
-    kind: str
+    type: str
     holds: bool
     reason: str
     message: str
 
+    def as_condition(self, before: Condition | None, generation: int, now: datetime) -> Condition:
+        """The condition after ``before``; its transition time moves only with its status."""
+        state = ConditionStatus.TRUE if self.holds else ConditionStatus.FALSE
+        unchanged = before is not None and before.status == state
+        return Condition(
+            type=self.type,
+            status=state,
+            observed_generation=generation,
+            last_transition_time=before.last_transition_time if before is not None and unchanged else now,
+            reason=self.reason,
+            message=self.message,
+        )
 
-def _rollout_pending(status: SaperlyKeyStatus, news: Awaited | None, before: Condition | None) -> _Said:
-    """Old keys live on because of workloads. Not Reconciling, since the key in the Secret works and all is as asked."""
-    if news is None and before is not None:
-        return _Said(before.type, True, before.reason, before.message)
-    told = news or Awaited(reasons.ROLLOUT_IN_PROGRESS, "Workloads are restarted for the new key.")
-    until = min(entry.revoke_after for entry in status.retiring if awaits_rollout(entry))
-    message = f"{told.message} The old key lives on meanwhile, at the longest until {until:%Y-%m-%dT%H:%M:%SZ}."
-    return _Said(reasons.ROLLOUT_PENDING, True, told.reason, message)
 
-
-def _condition(said: _Said, generation: int, before: Condition | None, now: datetime) -> Condition:
-    state = ConditionStatus.TRUE if said.holds else ConditionStatus.FALSE
-    unchanged = before is not None and before.status == state
-    return Condition(
-        type=said.kind,
-        status=state,
-        observed_generation=generation,
-        last_transition_time=before.last_transition_time if before is not None and unchanged else now,
-        reason=said.reason,
-        message=said.message,
-    )
+def with_conditions(
+    status: SaperlyKeyStatus, standing: Standing, generation: int, now: datetime, beside: Sequence[Claim] = ()
+) -> SaperlyKeyStatus:
+    """``status`` with the conditions that ``standing`` calls for, and those that are true ``beside`` it."""
+    wanted: list[tuple[str, bool]] = [
+        (reasons.READY, standing.key_active and standing.key_in_place),
+        (reasons.KEY_ACTIVE, standing.key_active),
+        (reasons.SECRET_SYNCED, standing.secret_synced),
+    ]
+    if standing.stalled:
+        wanted.append((reasons.STALLED, True))
+    elif not standing.at_rest:
+        wanted.append((reasons.RECONCILING, True))
+    claims = [Claim(kind, holds, standing.reason, standing.message) for kind, holds in wanted]
+    before = {condition.type: condition for condition in status.conditions}
+    conditions = tuple(claim.as_condition(before.get(claim.type), generation, now) for claim in (*claims, *beside))
+    return status.changed(conditions=conditions, observed_generation=generation)
 
 
 def condition(status: SaperlyKeyStatus, kind: str) -> Condition | None:

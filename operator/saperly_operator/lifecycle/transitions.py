@@ -69,7 +69,7 @@ def key_delivered(
     # Where nobody is restarted any more, nothing is left that an older key could wait for.
     older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
     rotation = (status.rotation or RotationStatus()).changed(
-        last_rotated_at=now, last_handled_request=key.rotate_request
+        last_rotated_at=now, last_handled_request=answered_request(key)
     )
     return status.changed(
         current=current,
@@ -95,6 +95,18 @@ def rescheduled(
     """How far the restarts are, and when old keys go. No entry comes or goes by it."""
     assert [entry.id for entry in entries] == [entry.id for entry in status.retiring]
     return status.changed(restarted=restarted, retiring=entries)
+
+
+def answered_request(key: SaperlyKey) -> str | None:
+    """The rotate request that is answered once the key of the open intent is delivered.
+
+    The one that was there when the intent was stored: another that came since may have been made because of the very
+    key that is being delivered, and gets one of its own. Without a new one the last answer stands, so that a value that
+    is taken away and put back rotates nothing.
+    """
+    intent, rotation = key.status.intent, key.status.rotation
+    answered = intent.rotate_request if intent is not None else key.rotate_request
+    return answered or (rotation.last_handled_request if rotation is not None else None)
 
 
 def attributes_sent(

@@ -56,6 +56,9 @@ that object's uid. Changing it is what restarts the pods; nothing else of a work
 FINALIZER: Final = "saperly.com/revoke"
 """Holds a SaperlyKey until its keys are revoked (or released)."""
 
+PROVIDER_FINALIZER: Final = "saperly.com/in-use"
+"""Holds a provider until no SaperlyKey has a key of it, since only its service key can revoke those."""
+
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 """The label by which the operator finds its Secrets."""
 

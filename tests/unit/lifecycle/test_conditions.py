@@ -94,7 +94,7 @@ def test_saying_the_same_again_changes_nothing() -> None:
 
 def test_a_recorded_delivery_says_already_what_rest_will_say() -> None:
     given = delivered()
-    recorded = with_conditions(given.key.status, Standing.delivered(given.key, "support"), 1, NOW)
+    recorded = with_conditions(given.key.status, Standing.delivered("support"), 1, NOW)
     rest = decide(given, NOW, Timings())
     assert with_conditions(recorded, Standing.of(given, rest), 1, NOW + HOUR) == recorded
 

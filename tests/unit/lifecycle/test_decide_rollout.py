@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from saperly_operator.lifecycle.conditions import Standing, condition, with_conditions
+from saperly_operator.lifecycle.conditions import Standing, condition
 from saperly_operator.lifecycle.decide import decide
 from saperly_operator.lifecycle.observed import Observed, ProviderAbsent
 from saperly_operator.lifecycle.overlap import overlap_started
+from saperly_operator.lifecycle.rotation_conditions import fully_told
 from saperly_operator.lifecycle.steps import (
     Done,
     LookAtWorkloads,
@@ -192,9 +193,9 @@ def test_a_list_that_was_emptied_ends_the_wait(state: object) -> None:
 
 
 def test_a_new_process_says_nothing_new_before_it_looked_at_all() -> None:
-    told = with_conditions(waiting().key.status, Standing.of(waiting(WorkloadAbsent()), REST), 1, NOW)
+    told = fully_told(waiting().key, waiting().key.status, Standing.of(waiting(WorkloadAbsent()), REST), NOW)
     restarted = with_memory(with_status(waiting(), conditions=told.conditions), workloads={})
-    again = with_conditions(restarted.key.status, Standing.of(restarted, REST), 1, NOW + HOUR)
+    again = fully_told(restarted.key, restarted.key.status, Standing.of(restarted, REST), NOW + HOUR)
     assert again.conditions == told.conditions
     assert condition(again, reasons.ROLLOUT_PENDING) is not None
 
@@ -205,7 +206,7 @@ REST = decide(delivered(), NOW, TIMINGS)
 def test_ready_stays_true_and_nothing_is_stalled_while_a_rollout_is() -> None:
     given = waiting(a_workload(updated=0, is_paused=True))
     decision = decide(given, NOW, TIMINGS)
-    status = with_conditions(given.key.status, Standing.of(given, decision), 1, NOW)
+    status = fully_told(given.key, given.key.status, Standing.of(given, decision), NOW)
     assert {each.type: each.reason for each in status.conditions} == {
         "Ready": reasons.AVAILABLE,
         "KeyActive": reasons.AVAILABLE,
