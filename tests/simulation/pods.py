@@ -1,7 +1,8 @@
 """A Deployment in a simulated cluster: its controller, and in each pod an agent that reads its key when it starts.
 
 An agent never reads the Secret again, as one whose key is in its environment; it uses what it has for as long as its pod
-is there. What Saperly refused it is counted.
+is there. What Saperly refused it is counted. ``RollsOut`` is the controller alone, for histories in which nobody minds
+what pods do.
 """
 
 import asyncio
@@ -9,12 +10,38 @@ import hashlib
 from base64 import b64decode
 
 from saperly_operator.kube.api import DEPLOYMENTS, SECRETS, Object, Resource
-from tests.simulation.cluster import NAMESPACE
+from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.simulation.world import World
 from tests.support.workloads import DEPLOYMENT, Controllers
 
 _START_SECONDS, _STOP_SECONDS, _USE_SECONDS = 2400.0, 10.0, 45.0
 """A new pod takes its time, as one does whose image is pulled from far away."""
+
+
+class RollsOut:
+    """The controller of one Deployment, without its pods: a while after each change all of them are new."""
+
+    def __init__(self, cluster: Cluster, name: str, seconds: float) -> None:
+        self._cluster = cluster
+        self._name = name
+        self._seconds = seconds
+        self._controllers = Controllers(cluster.kube, NAMESPACE)
+
+    async def deploy(self) -> None:
+        """The Deployment is there."""
+        await self._controllers.create(DEPLOYMENT, self._name)
+        self._cluster.kube.admissions.append(self)
+
+    def __call__(self, resource: Resource, new: Object, old: Object | None, *, dry_run: bool) -> None:
+        """Sees what is about to be stored."""
+        if resource is DEPLOYMENTS and old is not None and not dry_run and new["spec"] != old["spec"]:
+            asyncio.get_running_loop().call_later(self._seconds, self._finish)
+
+    def _finish(self) -> None:
+        if any(
+            body["metadata"]["name"] == self._name for body in self._cluster.kube.snapshot(DEPLOYMENTS, NAMESPACE)
+        ):
+            self._cluster.keep(asyncio.ensure_future(self._controllers.roll_out(DEPLOYMENT, self._name)))
 
 
 class Pods:

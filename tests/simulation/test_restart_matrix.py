@@ -4,6 +4,8 @@ A workload is restarted, whose rollout takes longer than the overlap; the old pl
 However it goes: no agent ever holds a dead key, and in the end nothing but the one live key is left.
 """
 
+from typing import Any
+
 import pytest
 
 from tests.simulation.interruptions import Event, Interruptions
@@ -13,7 +15,7 @@ from tests.simulation.virtual_time import run_virtually
 from tests.simulation.world import World, told
 
 OLD = "SAPERLY_API_KEY_PREVIOUS"
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "restart": [{"kind": "Deployment", "name": "agent"}],
     "secret": {"previousKey": OLD},
     "rotation": {"overlap": "30m", "maxOverlap": "5h"},
