@@ -244,7 +244,6 @@ async def test_a_refused_restart_is_told_and_tried_again(world: World, apps: Con
 
 async def test_a_webhook_that_takes_the_mark_away_is_told_and_not_fought(world: World, apps: Controllers) -> None:
     def strip(resource: Resource, new: Object, old: Object | None, *, dry_run: bool) -> None:
-        del old, dry_run
         if resource.plural == "deployments":
             new["spec"]["template"]["metadata"].pop("annotations", None)
 
