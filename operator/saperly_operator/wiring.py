@@ -124,12 +124,13 @@ async def build(
         clock, connect_vendor, lambda: Gate(margin=2 * settings.vendor_timeout, breaker_times=breaker_times)
     )
     observer = Observer(kube, cache, service_keys, scratchpads, myself)
-    statuses = StatusWriter(kube, cache, EventWriter(kube, instance=holder), clock)
+    events = EventWriter(kube, instance=holder)
+    statuses = StatusWriter(kube, cache, events, clock)
     tools = Tools(kube, cache, observer, service_keys, scratchpads, statuses, clock, settings.timings)
-    return _assemble(settings, tools, myself)
+    return _assemble(settings, tools, events, myself)
 
 
-def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
+def _assemble(settings: Settings, tools: Tools, events: EventWriter, myself: Myself) -> Operator:
     keys: WorkQueue[ObjectKey] = WorkQueue(tools.clock)
     provider_queue: WorkQueue[ProviderKey] = WorkQueue(tools.clock)
     dependents = _Dependents(tools.cache, keys)
@@ -138,18 +139,11 @@ def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
         dependents.look_again(provider)
         sweeper.look_again()
 
-    providers = Providers(
-        tools.kube,
-        tools.cache,
-        tools.service_keys,
-        tools.clock,
-        namespace=settings.namespace,
-        changed=provider_changed,
-    )
+    providers = Providers(tools, events, namespace=settings.namespace, changed=provider_changed)
     orphans = OwnerlessOrphans(
         tools.kube, tools.clock, tools.timings, installation=myself.installation, confirmed=myself.confirmed
     )
-    sweeper = Sweeper(tools, orphans, installation=myself.installation, enqueue=keys.add)
+    sweeper = Sweeper(tools, orphans, installation=myself.installation, enqueue=keys.add, report=provider_queue.add)
     reconciler = Reconciler(tools, sweeper, providers, is_stopping=lambda: keys.is_closed)
     key_worker = KeyWorker(keys, reconciler)
     return Operator(

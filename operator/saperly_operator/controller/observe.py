@@ -13,9 +13,10 @@ from saperly_operator.controller.service_keys import ServiceKeys
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube, Object
 from saperly_operator.kube.errors import NotFound
 from saperly_operator.kube.secrets import SecretView
-from saperly_operator.lifecycle.naming import Owner
+from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.observed import (
     Freshness,
+    Memory,
     Myself,
     Observed,
     ProviderAbsent,
@@ -30,6 +31,7 @@ from saperly_operator.lifecycle.observed import (
 )
 from saperly_operator.resources import annotations
 from saperly_operator.resources.base import InvalidResourceError
+from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
 from saperly_operator.resources.secret_record import SecretRecord, fingerprint
 
@@ -102,11 +104,25 @@ class Observer:
             secret=self._secret_state(key, wanted),
             provider=self._provider_state(key),
             service_keys=self._service_key_states(key),
-            memory=self._scratchpads.of(key.metadata.uid, (key.namespace, key.name)).memory(),
+            memory=self._memory(key),
             former_secret=None if kept == wanted else self._secret_state(key, kept),
+            former_providers=self._former_providers(key),
             older_claimant=self._older_claimant(key),
             stray_secrets=self._stray_secrets(key),
         )
+
+    def _memory(self, key: SaperlyKey) -> Memory:
+        tag = Tag.of(self._myself.installation, Owner(key.namespace, key.name), 1)
+        scratch = self._scratchpads.of(key.metadata.uid, (key.namespace, key.name))
+        return scratch.memory(self._scratchpads.listed_serial(tag.owner))
+
+    def _former_providers(self, key: SaperlyKey) -> dict[str, ProviderSpec]:
+        refs = {ref.provider for ref in (key.status.current, *key.status.retiring) if ref}
+        found = {
+            ref: self._cache.provider(provider_key_of(ProviderRef.parse(ref), key.namespace))
+            for ref in refs - {str(key.spec.provider_ref)}
+        }
+        return {ref: provider.spec for ref, provider in found.items() if provider is not None}
 
     def _secret_state(self, key: SaperlyKey, target: Target) -> SecretState:
         view = self._cache.secret((key.namespace, target.secret))
@@ -140,6 +156,7 @@ class Observer:
             spec=provider.spec,
             generation=provider.metadata.generation,
             admits=provider.allows(key.namespace, self._cache.namespace(key.namespace).labels),
+            uid=provider.metadata.uid,
         )
 
     def _service_key_states(self, key: SaperlyKey) -> dict[ServiceKeyName, ServiceKeyState]:

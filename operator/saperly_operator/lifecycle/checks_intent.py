@@ -207,7 +207,9 @@ def _replay_forbidden(case: Case) -> Decision | None:
             return written
     lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
     message = f"{len(lost)} keys of a request with an unknown outcome are revoked; another is minted."
-    return Decision(AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, case.now), reasons.OUTCOME_UNRESOLVED, message)
+    nothing = not sweep.tagged(intent.serial)
+    given_up = AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, case.now, minted_nothing=nothing)
+    return Decision(given_up, reasons.OUTCOME_UNRESOLVED, message)
 
 
 def _unknown_for_too_long(case: Case) -> bool:

@@ -7,6 +7,7 @@ it true, with the reason beside it, and shows in Stalled or Reconciling. Pure. R
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from saperly_operator.lifecycle.findings import findings
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
 from saperly_operator.lifecycle.steps import Decision, Done, Stall
 from saperly_operator.resources import reasons
@@ -51,7 +52,7 @@ class Standing:
         in_place = observed.key_in_place
         secret = observed.secret
         return cls(
-            key_active=observed.key.status.current is not None,
+            key_active=observed.key.status.current is not None and not observed.current_is_revoked,
             key_in_place=in_place,
             secret_synced=in_place and isinstance(secret, SecretOwned) and secret.metadata_in_sync,
             reason=decision.reason,
@@ -103,7 +104,18 @@ def with_conditions(status: SaperlyKeyStatus, standing: Standing, generation: in
         wanted.append((reasons.RECONCILING, True))
     before = {condition.type: condition for condition in status.conditions}
     conditions = tuple(_condition(kind, holds, standing, generation, before.get(kind), now) for kind, holds in wanted)
-    return status.changed(conditions=conditions, observed_generation=generation)
+    found = tuple(
+        _condition(
+            notice.type,
+            True,
+            replace(standing, reason=notice.type, message=notice.message),
+            generation,
+            before.get(notice.type),
+            now,
+        )
+        for notice in findings(status)
+    )
+    return status.changed(conditions=(*conditions, *found), observed_generation=generation)
 
 
 def _condition(

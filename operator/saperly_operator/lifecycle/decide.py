@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case, Check, first_of
+from saperly_operator.lifecycle.checks_attributes import attributes_changed, old_attributes_changed
 from saperly_operator.lifecycle.checks_deletion import being_deleted
 from saperly_operator.lifecycle.checks_intent import intent_open
 from saperly_operator.lifecycle.checks_keep import (
-    attributes_changed,
     never_minted,
     provider_changed,
     rotation_due,
@@ -27,7 +27,9 @@ from saperly_operator.lifecycle.checks_keep import (
     stray_secret,
 )
 from saperly_operator.lifecycle.checks_mint import provider_unfit
-from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_found, retiring_key_due
+from saperly_operator.lifecycle.checks_orphans import orphan_found
+from saperly_operator.lifecycle.checks_retire import next_retirement, retiring_key_due
+from saperly_operator.lifecycle.checks_sweep import current_absent, revoked_outside, sweep_unnoted
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.rotation import rotation_moment
@@ -97,12 +99,16 @@ CHECKS: tuple[Check, ...] = (
     intent_open,
     retiring_key_due,
     orphan_found,
+    sweep_unnoted,
+    current_absent,
     _suspended,
     never_minted,
+    revoked_outside,
     secret_moved,
     secret_lost,
     secret_metadata_stripped,
     stray_secret,
+    old_attributes_changed,
     provider_unfit,
     attributes_changed,
     provider_changed,

@@ -17,7 +17,7 @@ from enum import Enum
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import SecretStatus
+from saperly_operator.resources.saperly_key_status import Bound, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
 from saperly_operator.saperly.models import ChildKey
 
@@ -131,6 +131,7 @@ class ProviderPresent:
     spec: ProviderSpec
     generation: int
     admits: bool
+    uid: str = ""
 
 
 ProviderState = ProviderAbsent | ProviderPresent
@@ -182,32 +183,46 @@ class PreflightRefused:
 
 @dataclass(frozen=True, slots=True)
 class SweepView:
-    """What the last complete list of one service key showed of this object: the rows that carry its tag.
+    """What the last list of one service key showed of this object: the rows that carry its tag or that it refers to.
 
-    A hint. ``begun_at`` is when its first page was asked for; ``server_time`` the vendor's clock then."""
+    A hint. ``begun_at`` is when its first page was asked for; ``server_time`` the vendor's clock then. ``is_proven``
+    says that nothing can have been missed. ``recorded`` are ids that some managed Secret's record names, ``absent``
+    ids that this object refers to and that should have been on the list; while too many are absent at once, or the
+    service key is in doubt, none is named there."""
 
     begun_at: datetime
     server_time: datetime
     rows: tuple[ChildKey, ...]
+    is_proven: bool = True
+    recorded: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
 
     def tagged(self, serial: int) -> tuple[ChildKey, ...]:
         """The rows minted under ``serial``."""
         return tuple(row for row in self.rows if (tag := Tag.parse(row.name)) and tag.serial == serial)
+
+    def row(self, key_id: str) -> ChildKey | None:
+        """The row of that id, or None."""
+        return next((row for row in self.rows if row.id == key_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What this process knows of the object and no API does. Losing it is always safe.
 
-    ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``has_turn``: a mint's turn
-    is reserved, which may have been the gate's last."""
+    ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``sent_at`` is when a key's
+    attributes were last sent: an older list says nothing about them. ``has_turn``: a mint's turn
+    is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
+    under this object's tag."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
     preflight: PreflightPassed | PreflightRefused | None = None
     sweeps: Mapping[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: Mapping[str, datetime] = field(default_factory=dict)
+    sent_at: Mapping[str, datetime] = field(default_factory=dict)
     has_turn: bool = False
+    listed_serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,7 @@ class Observed:
     """One look at one SaperlyKey and all that bears on it.
 
     ``former_secret`` is where status says that the plaintext is, when the spec now wants it elsewhere.
+    ``former_providers`` are those other than the spec's that minted keys which still live.
     ``older_claimant`` is another SaperlyKey that named the same Secret first; ``stray_secrets`` are Secrets
     under other names that hold this object's record (left by a move).
     """
@@ -227,12 +243,20 @@ class Observed:
     service_keys: Mapping[ServiceKeyName, ServiceKeyState] = field(default_factory=dict)
     memory: Memory = Memory()
     former_secret: SecretState | None = None
+    former_providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     older_claimant: str | None = None
     stray_secrets: tuple[str, ...] = ()
 
     @property
     def owner(self) -> Owner:
         return Owner(self.key.namespace, self.key.name)
+
+    @property
+    def swept_serial(self) -> int:
+        """The highest serial under this object's own tag on the lists at hand; 0 when there is none."""
+        rows = (row for sweep in self.memory.sweeps.values() for row in sweep.rows)
+        tags = (tag for row in rows if (tag := Tag.parse(row.name)) is not None)
+        return max((tag.serial for tag in tags if tag.belongs_to(self.myself.installation, self.owner)), default=0)
 
     @property
     def key_in_place(self) -> bool:
@@ -245,6 +269,28 @@ class Observed:
     @property
     def is_live(self) -> bool:
         return self.freshness is Freshness.LIVE
+
+    @property
+    def bound(self) -> Bound:
+        """What a failure of this moment is bound to: a change of any of it is tried at once."""
+        generation, provider = self.key.metadata.generation, self.provider
+        if isinstance(provider, ProviderAbsent):
+            return Bound(generation)
+        service_key = self.service_key(provider.ref, provider.spec.service_keys[0].name)
+        material = service_key.material if isinstance(service_key, ServiceKeyUsable) else None
+        return Bound(generation, provider.generation, provider.uid or None, material or None)
+
+    @property
+    def current_is_revoked(self) -> bool:
+        """Whether somebody else is known to have revoked the current key."""
+        current, revoked = self.key.status.current, self.key.status.revoked
+        return current is not None and revoked is not None and revoked.id == current.id
+
+    def provider_spec(self, ref: str) -> ProviderSpec | None:
+        """The provider that status calls ``ref``, while it is there."""
+        if isinstance(self.provider, ProviderPresent) and self.provider.ref == ref:
+            return self.provider.spec
+        return self.former_providers.get(ref)
 
     def service_key(self, provider: str, name: str) -> ServiceKeyState:
         """The state of one service key, also when its provider is gone."""

@@ -7,6 +7,7 @@ handled there.
 from dataclasses import dataclass
 from datetime import datetime
 
+from saperly_operator.resources.findings import Drift, UnownedKey
 from saperly_operator.resources.saperly_key_status import Intent, KeyAttribute, KeyRef, RetiringKey, SecretStatus
 from saperly_operator.saperly.models import UpdateRequest
 
@@ -114,11 +115,14 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class AbandonIntent:
-    """Give the intent up: retire the keys ``lost`` that it minted, and note why."""
+    """Give the intent up: retire the keys ``lost`` that it minted, and note why.
+
+    ``minted_nothing``: a proven list showed no key of it, so that it does not count as a mint of this hour."""
 
     lost: tuple[RetiringKey, ...]
     code: str
     until: datetime
+    minted_nothing: bool = False
 
 
 # --- keeping -------------------------------------------------------------------------------------------------------
@@ -126,12 +130,30 @@ class AbandonIntent:
 
 @dataclass(frozen=True, slots=True)
 class UpdateKey:
-    """PATCH the attributes of a key that drifted from the spec."""
+    """PATCH the attributes of a key; ``drift`` when that puts right what somebody else changed there."""
 
     ref: KeyRef
     update: UpdateRequest
     attributes_hash: str
     managed: tuple[KeyAttribute, ...]
+    drift: Drift | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InspectKey:
+    """GET the current key, which a list did not show: only that tells whether it was revoked."""
+
+    ref: KeyRef
+
+
+@dataclass(frozen=True, slots=True)
+class NoteSweep:
+    """Store what a list showed: the keys in use that nothing refers to, those ``visible`` again that were hidden, and
+    those ``calm`` whose attributes were left alone for long enough."""
+
+    unowned: tuple[UnownedKey, ...]
+    visible: frozenset[str]
+    calm: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +242,8 @@ Step = (
     | Fence
     | AbandonIntent
     | UpdateKey
+    | InspectKey
+    | NoteSweep
     | AdoptOrphans
     | RepairSecret
     | MoveSecret

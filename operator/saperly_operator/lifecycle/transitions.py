@@ -6,8 +6,11 @@ serial never falls.
 """
 
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from saperly_operator.lifecycle.references import retiring
+from saperly_operator.resources import reasons
+from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import (
     Failure,
@@ -22,11 +25,20 @@ from saperly_operator.resources.saperly_key_status import (
 
 _RECENT_INTENTS = 3
 
+Ref = TypeVar("Ref", bound=KeyRef)
+
 
 def intent_stored(status: SaperlyKeyStatus, intent: Intent, installation: str) -> SaperlyKeyStatus:
     """A request may be sent from now on."""
     recent = (*status.recent_intents, intent.started_at)[-_RECENT_INTENTS:]
-    return status.changed(intent=intent, serial=intent.serial, installation=installation, recent_intents=recent)
+    reminted_at = intent.started_at if intent.trigger == reasons.REVOKED_EXTERNALLY else status.reminted_at
+    return status.changed(
+        intent=intent,
+        serial=intent.serial,
+        installation=installation,
+        recent_intents=recent,
+        reminted_at=reminted_at,
+    )
 
 
 def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus:
@@ -35,9 +47,17 @@ def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus
     return status.changed(intent=status.intent.changed(holder=holder))
 
 
-def intent_abandoned(status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure) -> SaperlyKeyStatus:
-    """The intent's request is not sent again; what it minted is on its way out."""
-    return status.changed(intent=None, retiring=_joined(status.retiring, lost), failure=failure)
+def intent_abandoned(
+    status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure, *, minted_nothing: bool = False
+) -> SaperlyKeyStatus:
+    """The intent's request is not sent again; what it minted is on its way out.
+
+    With ``minted_nothing`` the object's allowance of mints is as it was before the intent.
+    """
+    recent = status.recent_intents[:-1] if minted_nothing else status.recent_intents
+    return status.changed(
+        intent=None, retiring=_joined(status.retiring, lost), failure=failure, recent_intents=recent
+    )
 
 
 def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
@@ -62,7 +82,9 @@ def key_delivered(
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)
     reason = intent.trigger if intent is not None else "Replaced"
-    old = (retiring(before, reason, now + overlap),) if before is not None else ()
+    # A key that somebody else revoked is gone already: Saperly said so, with the date.
+    is_dead = before is not None and status.revoked is not None and status.revoked.id == before.id
+    old = (retiring(before, reason, now + overlap),) if before is not None and not is_dead else ()
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=now, last_handled_request=key.rotate_request
     )
@@ -73,17 +95,24 @@ def key_delivered(
         secret=secret,
         failure=None,
         rotation=rotation,
+        revoked=None,
     )
 
 
 def attributes_sent(
-    status: SaperlyKeyStatus, ref: KeyRef, attributes_hash: str, managed: tuple[KeyAttribute, ...]
+    status: SaperlyKeyStatus,
+    ref: KeyRef,
+    attributes_hash: str,
+    managed: tuple[KeyAttribute, ...],
+    drift: Drift | None = None,
 ) -> SaperlyKeyStatus:
-    """The vendor's row looks as asked."""
-    if status.current is None or status.current.id != ref.id:
-        return status
-    sent = status.current.changed(attributes_hash=attributes_hash, managed_attributes=managed)
-    return status.changed(current=sent, failure=None)
+    """The vendor's row looks as asked; ``drift`` is what had to be put right."""
+    sent = {"attributes_hash": attributes_hash, "managed_attributes": managed}
+    drifts = status.drift if drift is None else (*(each for each in status.drift if each.id != drift.id), drift)
+    if status.current is not None and status.current.id == ref.id:
+        return status.changed(current=status.current.changed(**sent), failure=None, drift=drifts)
+    old = tuple(entry.changed(**sent) if entry.id == ref.id else entry for entry in status.retiring)
+    return status.changed(retiring=old, drift=drifts) if old != status.retiring or drift is not None else status
 
 
 def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
@@ -95,7 +124,42 @@ def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) 
 def key_gone(status: SaperlyKeyStatus, key_id: str) -> SaperlyKeyStatus:
     """The key is revoked, or released: nothing is owed for it any more."""
     current = None if status.current is not None and status.current.id == key_id else status.current
-    return status.changed(current=current, retiring=tuple(entry for entry in status.retiring if entry.id != key_id))
+    return status.changed(
+        current=current,
+        retiring=tuple(entry for entry in status.retiring if entry.id != key_id),
+        drift=tuple(each for each in status.drift if each.id != key_id),
+    )
+
+
+def key_revoked_outside(status: SaperlyKeyStatus, revoked: RevokedOutside) -> SaperlyKeyStatus:
+    """Saperly says when somebody else revoked the current key. It stays current until another takes its place."""
+    return status.changed(revoked=revoked)
+
+
+def key_hidden(status: SaperlyKeyStatus, key_id: str, now: datetime) -> SaperlyKeyStatus:
+    """Saperly does not show the key to its service key. Nothing follows but that it is shown."""
+    return _with_visibility(status, frozenset([key_id]), now)
+
+
+def sweep_noted(
+    status: SaperlyKeyStatus, unowned: tuple[UnownedKey, ...], visible: frozenset[str], calm: frozenset[str]
+) -> SaperlyKeyStatus:
+    """What a list showed: keys in use that nothing refers to, keys that are visible again, attributes left alone."""
+    seen = _with_visibility(status, visible, None)
+    return seen.changed(unowned=unowned, drift=tuple(each for each in status.drift if each.id not in calm))
+
+
+def _with_visibility(
+    status: SaperlyKeyStatus, ids: frozenset[str], hidden_since: datetime | None
+) -> SaperlyKeyStatus:
+    """Keys that are hidden already keep their date."""
+
+    def marked(ref: Ref) -> Ref:
+        changes = ref.id in ids and (hidden_since is None or ref.hidden_since is None)
+        return ref.changed(hidden_since=hidden_since) if changes else ref
+
+    current = marked(status.current) if status.current is not None else None
+    return status.changed(current=current, retiring=tuple(marked(entry) for entry in status.retiring))
 
 
 def retirement_held(status: SaperlyKeyStatus, key_id: str, waiting_for: str) -> SaperlyKeyStatus:

@@ -9,9 +9,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from saperly_operator.resources import annotations
 from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, MapLimits, Metadata, Rule
 from saperly_operator.resources.definition import Column, Definition, Scope
 from saperly_operator.resources.fields import CapCents, Duration, ObjectName, Permissions, SecretDataKey
+from saperly_operator.resources.findings import UnownedKey
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef
 
 
@@ -203,6 +205,8 @@ class ServiceKeyStatus(ApiModel):
     """The entry of serviceKeys."""
     prefix: Annotated[str, Field(max_length=16)] = ""
     """The first characters of the service key, enough to find it in the Saperly portal."""
+    material: Annotated[str, Field(max_length=64)] = ""
+    """A short hash of the service key: another one has to show a key that this one minted before it is used."""
 
 
 class ProviderStatus(ApiModel):
@@ -211,9 +215,11 @@ class ProviderStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=-1)] = -1
     """The metadata.generation that the operator last acted on; -1 before it first saw the object."""
     conditions: Conditions = ()
-    """Ready; Reconciling and Stalled are present only while true."""
+    """Ready; Reconciling, Stalled, SweepHeld and InUseOrphan are present only while true."""
     service_keys: Annotated[tuple[ServiceKeyStatus, ...], Field(max_length=16), ListMap(keys=("name",))] = ()
     """The service keys as they were last read."""
+    unowned: Annotated[tuple[UnownedKey, ...], Field(max_length=32), ListMap(keys=("id",))] = ()
+    """Keys at Saperly with this installation's tag that are in use although their SaperlyKey is gone."""
 
 
 _COLUMNS = (
@@ -243,6 +249,11 @@ class _Provider(ApiModel):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @property
+    def orphans_to_revoke(self) -> frozenset[str]:
+        """The ids of keys without a SaperlyKey that somebody wants revoked though they are in use."""
+        return annotations.listed_ids(self.metadata.annotations.get(annotations.REVOKE_ORPHANS, ""))
 
     @property
     def ref(self) -> ProviderRef:

@@ -99,6 +99,13 @@ class DeletionPolicy(StrEnum):
     ORPHAN = "Orphan"
 
 
+class OnRemoteRevocation(StrEnum):
+    """What follows when somebody else revokes the current key."""
+
+    REMINT = "Remint"
+    HOLD = "Hold"
+
+
 class SaperlyKeySpec(ApiModel):
     """The key that is wanted."""
 
@@ -121,6 +128,9 @@ class SaperlyKeySpec(ApiModel):
     """When the key is replaced by a new one."""
     deletion_policy: DeletionPolicy = DeletionPolicy.REVOKE
     """On deletion of this object: Revoke revokes the key and deletes the Secret, Orphan leaves both as they are."""
+    on_remote_revocation: OnRemoteRevocation = OnRemoteRevocation.REMINT
+    """When somebody else revokes the current key: Remint mints another (at most once in 24 hours, then as Hold), Hold
+    waits for a new value of the annotation saperly.com/rotate-requested-at."""
     suspend: bool = False
     """True starts nothing new: no mint, no rotation. What is under way is finished, and deletion is never blocked."""
 
@@ -190,6 +200,11 @@ class SaperlyKey(ApiModel):
     def rotate_request(self) -> str | None:
         """The token of the last request to rotate, if there is one."""
         return self.metadata.annotations.get(annotations.ROTATE_REQUESTED_AT) or None
+
+    @property
+    def orphans_to_revoke(self) -> frozenset[str]:
+        """The ids of unreferenced keys that somebody wants revoked though they are in use."""
+        return annotations.listed_ids(self.metadata.annotations.get(annotations.REVOKE_ORPHANS, ""))
 
     @property
     def is_being_deleted(self) -> bool:

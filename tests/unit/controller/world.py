@@ -27,6 +27,8 @@ from saperly_operator.kube.api import (
     Object,
 )
 from saperly_operator.kube.errors import NotFound
+from saperly_operator.resources import annotations
+from saperly_operator.resources.provider import ClusterSaperlyProvider
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.saperly.api import VendorApi
 from saperly_operator.saperly.client import SaperlyClient
@@ -86,7 +88,7 @@ class World:
 
     async def install(self, **provider: Any) -> "World":
         """Namespaces, a service key, a provider, and an operator that has looked at everything."""
-        for name in ("kube-system", SYSTEM, NAMESPACE):
+        for name in ("default", "kube-system", SYSTEM, NAMESPACE):
             await self.memory.create(NAMESPACES, "", {"metadata": {"name": name}})
         service_key = self.control.create_service_key().plaintext
         data = {"SAPERLY_SERVICE_KEY": b64encode(service_key.encode()).decode()}
@@ -140,11 +142,21 @@ class World:
         except NotFound:
             self.operator.intake.key_event("DELETED", body)
 
+    async def annotate_provider(self, orphans: str) -> None:
+        """Ask for the end of keys that have no SaperlyKey."""
+        patch = {"metadata": {"annotations": {annotations.REVOKE_ORPHANS: orphans}}}
+        body = await self.memory.patch(CLUSTER_PROVIDERS, None, "default", patch, options=PLAIN)
+        self.operator.intake.provider_event("ClusterSaperlyProvider", None, body)
+
     # --- the operator -----------------------------------------------------------------------------------------------
 
     async def reconcile(self, name: str = NAME, operator: Operator | None = None) -> None:
         """Let a worker look at the object, until it rests or an error puts it off."""
         await (operator or self.operator).key_worker.handle((NAMESPACE, name))
+
+    async def refresh_provider(self) -> None:
+        """Let a worker look at the provider and its Secret."""
+        await self.operator.provider_worker.handle(("ClusterSaperlyProvider", "", "default"))
 
     async def reconcile_after(self, seconds: float, times: int = 1) -> None:
         """Let time pass and look, again and again."""
@@ -171,6 +183,9 @@ class World:
 
     async def key(self, name: str = NAME) -> SaperlyKey:
         return SaperlyKey.from_api(await self.memory.get(SAPERLY_KEYS, NAMESPACE, name))
+
+    async def provider(self) -> ClusterSaperlyProvider:
+        return ClusterSaperlyProvider.from_api(await self.memory.get(CLUSTER_PROVIDERS, None, "default"))
 
     async def reasons(self, name: str = NAME) -> dict[str, str]:
         """Each condition that is true, with its reason."""

@@ -379,7 +379,7 @@ AGE = {
     ),
     "nothing under this serial means that nothing happened": Row(
         live(with_memory(OLD, sweeps=a_sweep(a_row(2), begun_at=NOW))),
-        AbandonIntent((), reasons.OUTCOME_UNRESOLVED, NOW),
+        AbandonIntent((), reasons.OUTCOME_UNRESOLVED, NOW, minted_nothing=True),
         reasons.OUTCOME_UNRESOLVED,
         "0 keys",
     ),

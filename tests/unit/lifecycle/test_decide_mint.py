@@ -56,8 +56,8 @@ SOON = NOW + TIMINGS.recheck
 
 
 def failure(retry_at: object, **changes: object) -> Failure:
-    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": retry_at, "generation": 1}
-    return Failure.model_validate(fields | {"provider_generation": 1, "message": "Correct spec.lineId."} | changes)
+    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": retry_at}
+    return Failure.model_validate(fields | READY.bound._asdict() | {"message": "Correct spec.lineId."} | changes)
 
 
 def closed(until: object, **changes: object) -> dict[object, object]:
@@ -235,6 +235,15 @@ PERSISTED = {
         StoreIntent,
         reasons.MINTING,
         "Minting",
+    ),
+    "a refusal is tried again at once when the provider was made anew": Row(
+        with_status(READY, failure=failure(NOW + HOUR, provider_uid="another")),
+        StoreIntent,
+        reasons.MINTING,
+        "Minting",
+    ),
+    "a refusal is tried again at once under another service key": Row(
+        with_status(READY, failure=failure(NOW + HOUR, material="another")), StoreIntent, reasons.MINTING, "Minting"
     ),
     "a third mint within the hour may begin": Row(
         with_status(READY, recent_intents=(NOW - 59 * MINUTE, NOW - MINUTE)), StoreIntent, reasons.MINTING, "Minting"
