@@ -217,7 +217,7 @@ async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) 
     view = tools.cache.secret((observed.key.namespace, step.name))
     if view is None:
         return
-    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY))
+    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY, annotations.APPLIED))
     metadata = {
         "uid": view.uid,
         "resourceVersion": view.version,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey, claimed_secret
 from saperly_operator.controller.scratch import Scratchpads
+from saperly_operator.controller.secret_metadata import metadata_in_sync
 from saperly_operator.controller.service_keys import ServiceKeys
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube, Object
 from saperly_operator.kube.errors import NotFound
@@ -29,7 +30,6 @@ from saperly_operator.lifecycle.observed import (
     ServiceKeyName,
     ServiceKeyState,
 )
-from saperly_operator.resources import annotations
 from saperly_operator.resources.base import InvalidResourceError
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
@@ -243,17 +243,6 @@ def owned_record(view: SecretView, key: SaperlyKey, installation: str) -> Secret
     if record is None or record.owner != str(Owner(key.namespace, key.name)) or record.installation != installation:
         return None
     return record
-
-
-def wanted_labels(key: SaperlyKey) -> dict[str, str]:
-    """The labels that the Secret is to carry: what the spec says, and ours."""
-    return {**key.spec.secret.labels, annotations.MANAGED_BY_LABEL: annotations.MANAGED_BY}
-
-
-def metadata_in_sync(view: SecretView, key: SaperlyKey) -> bool:
-    """Whether the labels and annotations asked for are all there. Others are nobody's business here."""
-    labels = wanted_labels(key).items() <= view.labels.items()
-    return labels and key.spec.secret.annotations.items() <= view.annotations.items()
 
 
 def _seniority(body: Object, owner: str | None) -> tuple[bool, bool, str, str]:

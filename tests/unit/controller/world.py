@@ -30,7 +30,7 @@ from saperly_operator.kube.errors import NotFound
 from saperly_operator.resources import annotations
 from saperly_operator.resources.provider import ClusterSaperlyProvider
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.saperly.api import VendorApi
+from saperly_operator.saperly.api import ListedPage, VendorApi
 from saperly_operator.saperly.client import SaperlyClient
 from saperly_operator.saperly.concealed import Credential
 from saperly_operator.saperly.errors import SaperlyError
@@ -38,6 +38,7 @@ from saperly_operator.saperly.outcome import MintOutcome
 from saperly_operator.settings import Settings
 from saperly_operator.simulator.control import Control
 from saperly_operator.simulator.server import Simulator
+from saperly_operator.simulator.state import Child
 from saperly_operator.simulator.store import Store
 from saperly_operator.wiring import Operator
 from tests.support.faulty_kube import FaultyKube
@@ -50,9 +51,17 @@ SYSTEM, NAMESPACE, NAME = "saperly-system", "agents", "support"
 
 
 class ScriptedClient(SaperlyClient):
-    """The client over HTTP, whose next mints raise what ``errors`` holds, in turn, without being sent."""
+    """The client over HTTP, whose next mints raise what ``errors`` holds, in turn, without being sent, and whose lists
+    lack the ids in ``hidden``."""
 
     errors: list[SaperlyError]
+    hidden: set[str]
+
+    async def list_page(self, limit: int = 100, offset: int = 0) -> ListedPage:
+        listed = await super().list_page(limit, offset)
+        rows = tuple(row for row in listed.page.keys if row.id not in self.hidden)
+        total = listed.page.total - len(listed.page.keys) + len(rows)
+        return ListedPage(listed.page.model_copy(update={"keys": rows, "total": total}), listed.server_time)
 
     async def mint(self, body: str, idempotency_key: str) -> MintOutcome:
         if self.errors:
@@ -75,6 +84,8 @@ class World:
         """What the vendor was asked, like ``POST /v1/keys``."""
         self.mint_errors: list[SaperlyError] = []
         """What the next mints raise, before anything is sent."""
+        self.hidden: set[str] = set()
+        """Ids that no list shows."""
         self._http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.simulator), event_hooks={"request": [self._note]}
         )
@@ -117,7 +128,7 @@ class World:
 
     def _connect(self, credential: Credential) -> VendorApi:
         client = ScriptedClient(URL, credential, http=self._http, clock=self.clock)
-        client.errors = self.mint_errors
+        client.errors, client.hidden = self.mint_errors, self.hidden
         return client
 
     async def close(self) -> None:
@@ -141,6 +152,32 @@ class World:
             self.operator.intake.key_event("MODIFIED", await self.memory.get(SAPERLY_KEYS, NAMESPACE, name))
         except NotFound:
             self.operator.intake.key_event("DELETED", body)
+
+    async def annotate(self, name: str = NAME, **values: str) -> None:
+        """Set annotations of ours on a SaperlyKey; underscores stand for dashes."""
+        marks = {f"saperly.com/{key.replace('_', '-')}": value for key, value in values.items()}
+        patch = {"metadata": {"annotations": marks}}
+        body = await self.memory.patch(SAPERLY_KEYS, NAMESPACE, name, patch, options=PLAIN)
+        self.operator.intake.key_event(None, body)
+
+    async def change_provider(self, **spec: Any) -> None:
+        body = await self.memory.patch(CLUSTER_PROVIDERS, None, "default", {"spec": spec}, options=PLAIN)
+        self.operator.intake.provider_event("ClusterSaperlyProvider", None, body)
+        await self.refresh_provider()
+
+    async def service_key_text(self) -> str:
+        data = (await self.memory.get(SECRETS, SYSTEM, "saperly-service-key"))["data"]
+        return b64decode(data["SAPERLY_SERVICE_KEY"]).decode()
+
+    async def put_service_key(self, value: str) -> None:
+        """What the Secret of the service key holds from now on."""
+        data = {"SAPERLY_SERVICE_KEY": b64encode(value.encode()).decode()}
+        await self.memory.patch(SECRETS, SYSTEM, "saperly-service-key", {"data": data}, options=PLAIN)
+        await self.refresh_provider()
+
+    async def hide_from_lists(self, key_id: str) -> None:
+        """From now on the vendor's lists of this process lack that key, and say a total without it."""
+        self.hidden.add(key_id)
 
     async def annotate_provider(self, orphans: str) -> None:
         """Ask for the end of keys that have no SaperlyKey."""
@@ -207,6 +244,15 @@ class World:
     def live(self) -> list[str]:
         """The ids of all live keys."""
         return [child.id for child in self.control.live_keys()]
+
+    def child(self, key_id: str) -> Child:
+        """The vendor's own record of a key."""
+        return next(child for child in self.control.ledger() if child.id == key_id)
+
+    async def provider_reasons(self) -> dict[str, str]:
+        """Each condition of the provider that is true, with its reason."""
+        conditions = (await self.provider()).status.conditions
+        return {each.type: each.reason for each in conditions if each.status.value == "True"}
 
     def minted(self) -> int:
         return sum(request == "POST /v1/keys" for request in self.requests)
