@@ -6,6 +6,7 @@ components are kept and their place is printed at the end.
 
 import itertools
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -34,6 +35,12 @@ EVIDENCE.record_commands()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The search for leaked credentials comes last: it looks through what all other tests left behind."""
     items.sort(key=lambda item: item.path == Path(__file__).with_name("test_no_leaks.py"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several workers hands over what it saw, for the one that searches for leaked credentials."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        EVIDENCE.hand_over(Path(session.config.getoption("basetemp")).with_name(f"{worker}.evidence"))
 
 
 class KubectlError(Exception):
@@ -72,21 +79,6 @@ class Kubectl:
 
 
 @pytest.fixture(scope="session")
-def announce(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Say something to the person who waits, past pytest's capturing: a cold build takes minutes."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
-
-    def say(line: str) -> None:
-        if terminal is not None and capture is not None:
-            with capture.global_and_fixture_disabled():
-                terminal.ensure_newline()
-                terminal.write_line(line)
-
-    return say
-
-
-@pytest.fixture(scope="session")
 def assets(announce: Callable[[str], None]) -> Assets:
     """The binaries; provided when first asked for."""
     return Assets.of_this_machine(announce)
@@ -94,16 +86,21 @@ def assets(announce: Callable[[str], None]) -> Assets:
 
 @pytest.fixture(scope="session")
 def control_plane(
-    request: pytest.FixtureRequest, assets: Assets, announce: Callable[[str], None]
+    request: pytest.FixtureRequest,
+    assets: Assets,
+    announce: Callable[[str], None],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ControlPlane]:
-    """The control plane that all tests share: do not stop it or its parts; make your own for that."""
+    """The control plane that all tests of this process share: do not stop it or its parts; make your own for that."""
     plane = ControlPlane(users=(OPERATOR,), assets=assets)
     plane.start()
     yield plane
-    failed = request.session.testsfailed > 0
-    if failed:
-        announce(f"logs of the control plane: {plane.logs}")
-    plane.stop(keep_logs=failed)
+    plane.stop(keep_logs=True)
+    # Beside what the tests left: the search for leaks looks through them, and pytest keeps the folder for a while.
+    kept = plane.logs.rename(tmp_path_factory.getbasetemp() / "control-plane-logs")
+    plane.directory.rmdir()
+    if request.session.testsfailed > 0:
+        announce(f"logs of the control plane: {kept}")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ carries a credential near a log line, is lived through by an operator whose libr
 """
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,21 @@ def live_through_failures(world: World) -> None:
     world.wait_reason("refused", "ServiceKeyRejected", kind="Stalled")
 
 
+@pytest.fixture(scope="module")
+def whole_session(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all that tests left behind, once all other workers have ended and told what they saw."""
+    del world  # lived through meanwhile
+    base, mine = tmp_path_factory.getbasetemp(), os.environ.get("PYTEST_XDIST_WORKER")
+    if mine is None:
+        return base
+    for number in range(int(os.environ["PYTEST_XDIST_WORKER_COUNT"])):
+        if mine != f"gw{number}":
+            evidence = base.with_name(f"gw{number}.evidence")
+            eventually(evidence.exists, f"the worker {number} has ended", patience=1200)
+            EVIDENCE.take(evidence)
+    return base.parent
+
+
 def scanner() -> Scanner:
     assert EVIDENCE.credentials, "tests have seen credentials"
     return Scanner(EVIDENCE.credentials)
@@ -86,9 +102,9 @@ def test_no_object_but_secrets_holds_a_credential(world: World) -> None:
 
 
 def test_no_file_of_the_whole_session_holds_a_credential(
-    world: World, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+    world: World, whole_session: Path, control_plane: ControlPlane
 ) -> None:
-    files = [path for pattern in LEFT_BY_TESTS for path in tmp_path_factory.getbasetemp().rglob(pattern)]
+    files = [path for pattern in LEFT_BY_TESTS for path in whole_session.rglob(pattern)]
     files = [path for path in [*files, *control_plane.logs.iterdir()] if path.is_file()]
     assert {"operator.log", "simulator.log", "audit.log", "kube-apiserver.log"} <= {path.name for path in files}
     assert list(scanner().findings_in_files(files)) == []
@@ -96,7 +112,7 @@ def test_no_file_of_the_whole_session_holds_a_credential(
     assert list(scanner().findings_in_files([service_key])), "where a credential is, it is found"
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("whole_session")
 def test_no_command_line_of_the_whole_session_holds_a_credential() -> None:
     EVIDENCE.sample()
     commands = "\n".join(EVIDENCE.commands)

@@ -1,10 +1,12 @@
 """Looking for credentials where none may be (I7): by shape, and by the values that the tests have seen.
 
 ``Scanner`` is pure. ``EVIDENCE`` is filled while a whole session of tests runs: every plaintext and service key that a
-test handled, and the command line of every process that was started. Neither ever shows a credential: a finding names
+test handled, and the command line of every process that was started; where tests run in several processes, each hands
+its own over to the one that searches. Neither ever shows a credential: a finding names
 the place, and of what was found only what may be shown of it.
 """
 
+import json
 import os
 import re
 import sys
@@ -83,6 +85,20 @@ class Evidence:
     def stop_recording(self) -> None:
         """Record no more."""
         self._is_recording = False
+
+    def hand_over(self, file: Path) -> None:
+        """Store it for the process that searches: for its owner's eyes only, and complete or not there."""
+        partial = file.with_suffix(".partial")
+        partial.touch(mode=0o600)
+        partial.write_text(json.dumps([sorted(self.credentials), sorted(self.commands)]))
+        partial.replace(file)
+
+    def take(self, file: Path) -> None:
+        """Add what another process handed over; nothing is left of the file."""
+        credentials, commands = json.loads(file.read_text())
+        file.unlink()
+        self.credentials.update(credentials)
+        self.commands.update(commands)
 
     def sample(self) -> None:
         """Read the command lines of all processes below this one."""

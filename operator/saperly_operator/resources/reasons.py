@@ -148,9 +148,6 @@ ROTATION_SCHEDULED: Final = "RotationScheduled"
 PROVIDER_NOT_FOUND: Final = "ProviderNotFound"
 """The provider that ``spec.providerRef`` names does not exist."""
 
-PROVIDER_NOT_READY: Final = "ProviderNotReady"
-"""The provider exists, but cannot mint; its own conditions say why."""
-
 NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 """The provider does not list this namespace in ``allowedNamespaces``."""
 

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -163,7 +164,8 @@ def test_the_other_commands_need_no_web_server() -> None:
 
 
 def test_a_database_in_use_is_refused_in_words(simulator: SimulatorProcess) -> None:
-    ended = subprocess.run(simulator.command, capture_output=True, text=True, timeout=30, check=False)
+    wide = os.environ | {"COLUMNS": "500"}  # no line is broken
+    ended = subprocess.run(simulator.command, capture_output=True, text=True, timeout=30, env=wide, check=False)
     assert ended.returncode == 2
     assert "database is locked" in ended.stderr
     assert "Traceback" not in ended.stderr

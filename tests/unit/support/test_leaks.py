@@ -4,6 +4,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,16 @@ def test_a_running_process_is_sampled() -> None:
         evidence.sample()
         assert any("a-mark-of-its-own" in command for command in evidence.commands)
         process.communicate(b"\n")
+
+
+def test_evidence_is_handed_over_whole_to_the_process_that_searches(tmp_path: Path) -> None:
+    seen, searching, file = Evidence(), Evidence(), tmp_path / "evidence"
+    seen.learn(UNHEARD_OF)
+    seen.commands.add("kubectl get skey")
+    searching.learn(CHILD)
+    seen.hand_over(file)
+    assert file.stat().st_mode & 0o077 == 0, "nobody else reads it"
+    searching.take(file)
+    assert searching.credentials == {CHILD, UNHEARD_OF}
+    assert searching.commands == {"kubectl get skey"}
+    assert list(tmp_path.iterdir()) == [], "no credential stays behind"
