@@ -59,7 +59,5 @@ def _leftover(there: Iterable[str], kind: str, view: SecretView, wanted: Iterabl
         names = {name for name in noted if isinstance(name, str)}
     except (ValueError, KeyError, TypeError):
         return []  # nothing was noted, or somebody wrote over it
-    gone = names & set(there) - set(wanted)
-    return sorted(
-        name for name in gone if name != annotations.MANAGED_BY_LABEL and not name.startswith(annotations.PREFIX)
-    )
+    gone = (names & set(there)) - set(wanted) - {annotations.MANAGED_BY_LABEL}
+    return sorted(name for name in gone if not name.startswith(annotations.PREFIX))

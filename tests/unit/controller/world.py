@@ -175,10 +175,6 @@ class World:
         await self.memory.patch(SECRETS, SYSTEM, "saperly-service-key", {"data": data}, options=PLAIN)
         await self.refresh_provider()
 
-    async def hide_from_lists(self, key_id: str) -> None:
-        """From now on the vendor's lists of this process lack that key, and say a total without it."""
-        self.hidden.add(key_id)
-
     async def annotate_provider(self, orphans: str) -> None:
         """Ask for the end of keys that have no SaperlyKey."""
         patch = {"metadata": {"annotations": {annotations.REVOKE_ORPHANS: orphans}}}
