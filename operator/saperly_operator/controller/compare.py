@@ -18,7 +18,8 @@ from saperly_operator.controller.service_keys import Held
 from saperly_operator.kube.api import Object
 from saperly_operator.lifecycle.attributes import listed_attributes
 from saperly_operator.lifecycle.naming import Owner, Tag
-from saperly_operator.lifecycle.observed import ServiceKeyName, SweepView
+from saperly_operator.lifecycle.observed import ServiceKeyName
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources.saperly_key_status import KeyAttribute
 from saperly_operator.saperly.models import ChildKey
 

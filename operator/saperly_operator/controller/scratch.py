@@ -16,8 +16,8 @@ from saperly_operator.lifecycle.observed import (
     PreflightRefused,
     RedactedKey,
     ServiceKeyName,
-    SweepView,
 )
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.saperly.concealed import Plaintext
 

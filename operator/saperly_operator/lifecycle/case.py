@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.lifecycle.observed import Observed, ServiceKeyUnusable, ServiceKeyUsable, SweepView
+from saperly_operator.lifecycle.observed import Observed, ServiceKeyUnusable, ServiceKeyUsable
 from saperly_operator.lifecycle.steps import Decision, Stall, WaitUntil
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus

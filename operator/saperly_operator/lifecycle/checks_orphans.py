@@ -7,9 +7,10 @@ is open (``intent_open`` comes first), so that no key of a request on its way is
 from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.checks_retire import retiring_room
 from saperly_operator.lifecycle.naming import Tag
-from saperly_operator.lifecycle.observed import SecretOwned, ServiceKeyName, SweepView
+from saperly_operator.lifecycle.observed import SecretOwned, ServiceKeyName
 from saperly_operator.lifecycle.references import referenced_ids, retiring
 from saperly_operator.lifecycle.steps import AdoptOrphans, Decision, ReadLive
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources import reasons
 from saperly_operator.resources.findings import UnownedKey
 from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey

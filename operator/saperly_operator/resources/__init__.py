@@ -18,7 +18,6 @@ from saperly_operator.resources.provider import (
     ClusterProviderSpec,
     ClusterSaperlyProvider,
     Environment,
-    LabelSelector,
     Limits,
     Policy,
     Provider,
@@ -49,6 +48,7 @@ from saperly_operator.resources.saperly_key_status import (
     SaperlyKeyStatus,
     SecretStatus,
 )
+from saperly_operator.resources.selectors import LabelSelector
 
 __all__ = [
     "API_VERSION",

@@ -195,3 +195,14 @@ async def test_a_force_deletion_is_announced_with_what_it_left(world: World) -> 
     notes = [event["note"] for event in await world.memory.list(EVENTS) if event["reason"] == reasons.FORCE_DELETED]
     assert len(notes) == 1
     assert left in notes[0]
+
+
+async def test_a_list_that_the_hourly_limit_hardly_allows_is_made_more_rarely(world: World) -> None:
+    await world.change_provider(sweepInterval="1s", limits={"listsPerHour": 12})
+    world.forget_calls()
+    await world.sweep()
+    assert world.requests == ["GET /v1/keys"]
+    await world.sweep_when_due(599)
+    assert world.requests == ["GET /v1/keys"], "half of 12 an hour are for regular sweeps"
+    await world.sweep_when_due(1)
+    assert world.requests == ["GET /v1/keys"] * 2

@@ -181,6 +181,10 @@ class World:
         body = await self.memory.patch(CLUSTER_PROVIDERS, None, "default", patch, options=PLAIN)
         self.operator.intake.provider_event("ClusterSaperlyProvider", None, body)
 
+    async def show(self, name: str = NAME) -> None:
+        """The watch shows the object as it is."""
+        self.operator.intake.key_event(None, await self.memory.get(SAPERLY_KEYS, NAMESPACE, name))
+
     # --- the operator -----------------------------------------------------------------------------------------------
 
     async def reconcile(self, name: str = NAME, operator: Operator | None = None) -> None:
@@ -201,7 +205,12 @@ class World:
         """Have the vendor's keys listed and compared now, once."""
         sweeper = self.operator.sweeper
         sweeper.request((("ClusterSaperlyProvider", "", "default"), "main"), self.clock.now())
-        running = asyncio.create_task(sweeper.run())
+        await self.sweep_when_due(0)
+
+    async def sweep_when_due(self, seconds: float) -> None:
+        """Let time pass, and the sweeper do what it finds due then."""
+        self.clock.advance(seconds)
+        running = asyncio.create_task(self.operator.sweeper.run())
         for _ in range(_LONG_ENOUGH):
             await asyncio.sleep(0)
         running.cancel()

@@ -21,9 +21,9 @@ from saperly_operator.lifecycle.observed import (
     SecretForeign,
     SecretOwned,
     SecretState,
-    SweepView,
 )
 from saperly_operator.lifecycle.references import referenced_ids
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.durations import parse_duration
 from saperly_operator.resources.findings import RevokedOutside

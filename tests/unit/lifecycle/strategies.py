@@ -19,8 +19,8 @@ from saperly_operator.lifecycle.observed import (
     SecretAbsent,
     SecretForeign,
     ServiceKeyUnusable,
-    SweepView,
 )
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key_status import Failure, RotationStatus, SaperlyKeyStatus
