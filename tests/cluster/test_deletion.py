@@ -132,12 +132,16 @@ def test_a_provider_deleted_first_does_not_keep_the_key_alive(user: User) -> Non
     provider, _ = a_second_provider(user, "first-to-go")
     user.ready("without-provider", providerRef={"name": provider})
 
-    user.kubectl("delete", "csprov", provider)
+    user.kubectl("delete", "csprov", provider, "--wait=false")
     user.world.wait_reason("without-provider", "ProviderNotFound", "Stalled")
     assert user.conditions("without-provider")["Ready"]["status"] == "True"
+    eventually(lambda: user.provider_ready(provider)["reason"] == "ProviderInUse", "it says why it is still there")
+    with user.operator_down():  # what it had in memory is gone: the provider still leads to its service key
+        pass
     delete_and_wait(user, "without-provider")
 
     assert live(user, "without-provider") == []
+    user.kubectl("wait", "--for=delete", f"csprov/{provider}", "--timeout=30s")
 
 
 def test_a_service_keys_secret_deleted_first_does_not_keep_the_key_alive(user: User) -> None:

@@ -17,8 +17,8 @@ def moment(text: str) -> datetime:
 
 
 def last_rotated(user: User, name: str, at: str) -> None:
-    """Let the key look as if it had been rotated last at that time."""
-    user.patch(name, {"status": {"rotation": {"lastRotatedAt": at}}}, subresource="status")
+    """Let the key look as if it had been rotated last at that time, under the schedule that it has now."""
+    user.patch(name, {"status": {"rotation": {"lastRotatedAt": at, "scheduleSince": at}}}, subresource="status")
 
 
 def request_rotation(user: User, name: str, value: str) -> None:
@@ -151,18 +151,68 @@ def test_the_annotation_wins_over_the_spec(user: User) -> None:
     assert triggers(user, "annotated") == ["RotationScheduled"]
 
 
-def test_an_annotation_that_is_no_schedule_is_told_and_the_key_stays_ready(user: User) -> None:
+def test_an_annotation_that_is_no_schedule_is_told_and_the_last_good_one_goes_on(user: User) -> None:
     first = ready_key(user, "unreadable", rotation=NO_JITTER | {"schedule": "30d"})
+    planned = user.status("unreadable")["rotation"]
 
-    user.annotate("unreadable", rotation_schedule="every other day")
-    told = user.world.wait_reason("unreadable", "InvalidSchedule", "Stalled")
-    assert "every other day" in told["message"]
-    assert user.conditions("unreadable")["Ready"]["status"] == "True"
+    user.annotate("unreadable", rotation_schedule="0 25 * * *")
+    told = user.world.wait_reason("unreadable", "InvalidSchedule", "ScheduleRefused")
+    assert "the hour '25' of the schedule '0 25 * * *' is wrong: use 0 to 23" in told["message"]
+    conditions = user.conditions("unreadable")
+    assert (conditions["Ready"]["status"], conditions["Stalled"]["reason"]) == ("True", "InvalidSchedule")
     assert "InvalidSchedule" in [event["reason"] for event in user.world.events("unreadable")]
+    assert user.status("unreadable")["rotation"] == planned
+
+    last_rotated(user, "unreadable", LONG_AGO)
+    rotated = user.wait(
+        "unreadable",
+        "has another key",
+        lambda key: key["status"]["current"]["id"] != first and not key["status"].get("intent"),
+    )
+    second = rotated["status"]["current"]["id"]
+    user.wait_revoked(first)
+    assert triggers(user, "unreadable") == ["RotationScheduled"]
 
     user.annotate("unreadable", rotation_schedule=None)
-    user.wait_settled("unreadable")
-    assert user.status("unreadable")["current"]["id"] == first
+    user.wait("unreadable", "all is well", lambda key: "ScheduleRefused" not in types(key))
+    assert "Stalled" not in user.conditions("unreadable")
+    assert user.status("unreadable")["current"]["id"] == second
+
+
+def types(key: dict[str, Any]) -> set[str]:
+    """The types of an object's conditions."""
+    return {condition["type"] for condition in key["status"]["conditions"]}
+
+
+def test_a_schedule_denser_than_the_overlap_allows_is_refused_with_the_sums(user: User) -> None:
+    ready_key(user, "dense", rotation={"schedule": "@daily", "overlap": "30d"})
+    told = user.world.wait_reason("dense", "ScheduleTooDense", "ScheduleRefused")
+    assert "every 1d" in told["message"]
+    assert "30 old keys would wait to be revoked at once; 10 may" in told["message"]
+    assert user.conditions("dense")["Ready"]["status"] == "True"
+
+
+def test_a_cron_window_that_is_set_now_means_the_next_one(user: User) -> None:
+    first = ready_key(user, "window", rotation=NO_JITTER)
+    last_rotated(user, "window", LONG_AGO)
+    user.annotate("window", rotation_schedule="TZ=Europe/Berlin 0 3 * * 1")
+    user.wait("window", "it is planned", lambda key: "nextRotationAt" in key["status"]["rotation"])
+    assert moment(user.status("window")["rotation"]["nextRotationAt"]) > datetime.now(UTC)
+    assert user.status("window")["current"]["id"] == first
+
+
+def test_a_rotation_that_waits_is_overdue_and_the_key_stays_ready(user: User) -> None:
+    first = ready_key(user, "overdue", rotation=NO_JITTER | {"schedule": "30d"})
+    user.change("overdue", suspend=True)
+    last_rotated(user, "overdue", LONG_AGO)
+    told = user.world.wait_reason("overdue", "Suspended", "RotationOverdue")
+    assert "The rotation was due at 2020-01-31T00:00:00Z." in told["message"]
+    assert user.conditions("overdue")["Ready"]["status"] == "True"
+    assert "2020-01-31T00:00:00Z" in user.kubectl("get", "skey", "overdue", f"--namespace={user.namespace}")
+
+    user.change("overdue", suspend=False)
+    user.wait_rotated("overdue", first)
+    user.wait("overdue", "it is done", lambda key: "RotationOverdue" not in types(key))
 
 
 def test_suspend_puts_rotations_off_and_old_keys_still_end(user: User) -> None:

@@ -159,13 +159,13 @@ def test_the_reasons_that_the_documents_explain_exist_and_no_problem_is_left_out
 
 
 def stalling() -> set[str]:
-    """The reasons that the deciding code gives to ``stall``: nothing goes on until a person acts."""
+    """The reasons that the deciding code gives to ``stall`` or ``Refusal``: a person has to act."""
     found = set()
     for file in (ROOT / "operator" / "saperly_operator" / "lifecycle").glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "stall":
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"stall", "Refusal"}:
                 first = node.args[0]
-                if isinstance(first, ast.Attribute):
+                if isinstance(first, ast.Attribute) and ast.unparse(first.value) == "reasons":
                     found.add(getattr(reasons, first.attr))
     return found
 

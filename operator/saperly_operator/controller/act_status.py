@@ -6,7 +6,6 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing, condition
 from saperly_operator.lifecycle.observed import Observed
-from saperly_operator.lifecycle.rotation import with_next_rotation
 from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, Decision, Record
 from saperly_operator.lifecycle.transitions import intent_abandoned, key_delivered, next_failure, orphans_adopted
 from saperly_operator.resources import reasons
@@ -18,8 +17,10 @@ async def record(tools: Tools, observed: Observed, step: Record, decision: Decis
     """Status names the key that the Secret holds; the one before it is on its way out."""
     key, now = observed.key, tools.clock.now()
     overlap = parse_duration(key.spec.rotation.overlap)
-    delivered = key_delivered(key, step.current, step.secret, now, overlap)
-    status, standing = with_next_rotation(key, delivered), Standing.delivered(step.secret.name)
+    status, standing = (
+        key_delivered(key, step.current, step.secret, now, overlap),
+        Standing.delivered(step.secret.name),
+    )
     # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
     await tools.statuses.store(key, status, standing, _delivery(key.status, step, decision))
     tools.scratch(observed).close_intent()

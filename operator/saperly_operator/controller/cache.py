@@ -57,6 +57,10 @@ class Cache:
     def all_keys(self) -> Iterable[ObjectKey]:
         return tuple(self._keys)
 
+    def bodies(self) -> Iterable[Object]:
+        """Every SaperlyKey as it was last seen."""
+        return tuple(self._keys.values())
+
     def put_key(self, body: Object) -> bool:
         """Take a body in; False when a newer one (or this very one) is there already."""
         key = _object_key(body)

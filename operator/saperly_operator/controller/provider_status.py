@@ -103,6 +103,12 @@ def _in_use(unowned: list[UnownedKey]) -> str:
 
 
 def _verdict(key: ProviderKey, provider: Provider, service_keys: ServiceKeys) -> tuple[str, str]:
+    if provider.metadata.deletion_timestamp is not None:
+        message = (
+            "It is being deleted, and held until no SaperlyKey has a key of it: delete those, or name another "
+            "provider in their spec.providerRef."
+        )
+        return reasons.PROVIDER_IN_USE, message
     for entry in provider.spec.service_keys:
         problem = service_keys.problem((key, entry.name)) or service_keys.doubt((key, entry.name))
         if problem is not None:

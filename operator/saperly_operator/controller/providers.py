@@ -8,31 +8,19 @@ import logging
 from collections.abc import Callable
 
 from saperly_operator.budget.gate import Limits
-from saperly_operator.controller.cache import NamespaceView, ProviderKey, provider_key
+from saperly_operator.controller.cache import NamespaceView, ProviderKey
 from saperly_operator.controller.proof import ServiceKeyProof
+from saperly_operator.controller.provider_hold import ProviderHold
+from saperly_operator.controller.provider_kinds import read_provider, resource_of
 from saperly_operator.controller.provider_status import news, noted_material, provider_status
 from saperly_operator.controller.tools import Tools
-from saperly_operator.kube.api import (
-    CLUSTER_PROVIDERS,
-    NAMESPACES,
-    PROVIDERS,
-    SECRETS,
-    STATUS,
-    Object,
-    Resource,
-)
+from saperly_operator.kube.api import NAMESPACES, SECRETS, STATUS
 from saperly_operator.kube.errors import KubeError, NotFound, Refused
 from saperly_operator.kube.events import EventWriter, Regarding
 from saperly_operator.kube.secrets import entry as secret_entry
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import InvalidResourceError
-from saperly_operator.resources.provider import (
-    ClusterSaperlyProvider,
-    Provider,
-    SaperlyProvider,
-    ServiceKeyEntry,
-)
-from saperly_operator.resources.saperly_key import ProviderKind
+from saperly_operator.resources.provider import Provider, ServiceKeyEntry
 from saperly_operator.saperly.concealed import Credential, MalformedCredentialError
 
 logger = logging.getLogger(__name__)
@@ -51,6 +39,7 @@ class Providers:
         self._events = events
         self._namespace = namespace
         self._changed = changed
+        self._hold = ProviderHold(tools.kube, tools.cache)
         self._proof = ServiceKeyProof(tools.cache, tools.service_keys, tools.clock)
 
     async def ensure(self, key: ProviderKey, namespace: str) -> None:
@@ -97,6 +86,8 @@ class Providers:
         Raises KubeError. The last good key of a provider that is gone is kept: see ``ServiceKeys``.
         """
         provider = self._cache.provider(key)
+        if provider is not None:
+            provider = await self._hold.settle(key, provider)
         if provider is None:
             return
         replaced = [await self._refresh_entry(key, provider, entry) for entry in provider.spec.service_keys]
@@ -175,17 +166,3 @@ class Providers:
         regarding = Regarding(kind, namespace, name, metadata.uid, metadata.resource_version)
         for occurrence in news(provider.status, status):
             await self._events.emit(regarding, occurrence, self._clock.now())
-
-
-def resource_of(kind: str) -> Resource:
-    """The API resource of a provider's kind."""
-    return CLUSTER_PROVIDERS if kind == ProviderKind.CLUSTER else PROVIDERS
-
-
-def read_provider(kind: str, body: Object) -> Provider:
-    """A provider from its body. Raises InvalidResourceError."""
-    model = ClusterSaperlyProvider if kind == ProviderKind.CLUSTER else SaperlyProvider
-    return model.from_api(body)
-
-
-__all__ = ["Providers", "provider_key", "read_provider", "resource_of"]

@@ -19,7 +19,6 @@ from saperly_operator.kube.errors import Conflict, NotFound
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.decide import decide
 from saperly_operator.lifecycle.observed import Observed
-from saperly_operator.lifecycle.rotation import with_next_rotation
 from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, LeaveAlone, ReadLive, Stall, WaitUntil
 from saperly_operator.resources.base import InvalidResourceError
 from saperly_operator.resources.saperly_key import ProviderRef
@@ -122,9 +121,8 @@ class Reconciler:
         return None if until is None else max(0.0, (until - now).total_seconds())
 
     async def _settle(self, observed: Observed, decision: Decision) -> None:
-        status = with_next_rotation(observed.key, observed.key.status)
         try:
-            await self._tools.statuses.settle(observed, status, Standing.of(observed, decision))
+            await self._tools.statuses.settle(observed, Standing.of(observed, decision))
         except NotFound:
             self._tools.cache.drop_key((observed.key.namespace, observed.key.name))
 

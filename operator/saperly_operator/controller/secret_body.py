@@ -12,6 +12,7 @@ from saperly_operator.controller.secret_metadata import (
 from saperly_operator.kube.api import Object
 from saperly_operator.kube.secrets import SecretView, encoded
 from saperly_operator.lifecycle.naming import Owner
+from saperly_operator.lifecycle.transitions import answered_request
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import KeyRef
 from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, SecretRecord, short_digest
@@ -32,8 +33,8 @@ def record_of(key: SaperlyKey, ref: KeyRef, installation: str, digest: str) -> S
         installation=installation,
         owner=str(Owner(key.namespace, key.name)),
         minted_at=ref.minted_at,
-        # A new key answers the request of this moment; one that was there before answered what status says.
-        handled_request=handled if current is not None and current.id == ref.id else key.rotate_request,
+        # A new key answers the request that its intent was stored for; one that was there before, what status says.
+        handled_request=handled if current is not None and current.id == ref.id else answered_request(key),
         digest=short_digest(digest),
     )
 

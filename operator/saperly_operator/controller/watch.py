@@ -12,8 +12,15 @@ from typing import Any
 
 import kopf
 
-from saperly_operator.controller.cache import Cache, NamespaceView, ObjectKey, ProviderKey, claimed_secret
-from saperly_operator.controller.providers import read_provider
+from saperly_operator.controller.cache import (
+    Cache,
+    NamespaceView,
+    ObjectKey,
+    ProviderKey,
+    claimed_secret,
+    provider_key,
+)
+from saperly_operator.controller.provider_kinds import read_provider
 from saperly_operator.kube.secrets import SecretView
 from saperly_operator.lifecycle.naming import Owner
 from saperly_operator.resources import annotations
@@ -44,8 +51,15 @@ class Intake:
             self.forget_key(key)
             for rival in rivals:  # whoever waited for its Secret may have its turn now
                 self.enqueue_key((key[0], rival["metadata"]["name"]))
+            self._look_at_providers_being_deleted()
         elif self.cache.put_key(body):
             self.enqueue_key(key)
+
+    def _look_at_providers_being_deleted(self) -> None:
+        """They may have been held by the object that went."""
+        for provider in self.cache.providers():
+            if provider.metadata.deletion_timestamp is not None:
+                self.enqueue_provider(provider_key(provider))
 
     def secret_event(self, event: str | None, body: dict[str, Any]) -> None:
         """A managed Secret appeared, changed, went, or lost its label (which looks like going)."""

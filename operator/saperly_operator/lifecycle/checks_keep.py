@@ -7,8 +7,7 @@ the plaintext that is there. Only a plaintext that is gone, a schedule, a reques
 from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.checks_mint import begin_mint
 from saperly_operator.lifecycle.observed import ProviderPresent, SecretAbsent, SecretForeign, SecretOwned, holds
-from saperly_operator.lifecycle.rotation import rotation_moment
-from saperly_operator.lifecycle.schedule import ScheduleError
+from saperly_operator.lifecycle.rotation import plan_of
 from saperly_operator.lifecycle.steps import (
     Decision,
     DeleteStraySecret,
@@ -91,11 +90,14 @@ def rotation_requested(case: Case) -> Decision | None:
 
 def rotation_due(case: Case) -> Decision | None:
     """The schedule's moment has come. However many were missed, one rotation follows."""
-    try:
-        due = rotation_moment(case.key, case.status)
-    except ScheduleError as error:
-        return case.stall(reasons.INVALID_SCHEDULE, f"The key is not rotated: {error}.")
+    due = plan_of(case.key, case.status, case.now).due
     return begin_mint(case, reasons.ROTATION_SCHEDULED) if due is not None and due <= case.now else None
+
+
+def schedule_refused(case: Case) -> Decision | None:
+    """The schedule that is asked for cannot be followed. Asked last: it holds nothing else up."""
+    refusal = plan_of(case.key, case.status, case.now).refusal
+    return None if refusal is None else case.stall(refusal.reason, refusal.message)
 
 
 def secret_metadata_stripped(case: Case) -> Decision | None:

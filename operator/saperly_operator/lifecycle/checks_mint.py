@@ -174,6 +174,7 @@ def _store_intent(case: Case, provider: ProviderPresent, entry: str, trigger: st
         material=usable.material if isinstance(usable, ServiceKeyUsable) else "",
         holder=case.observed.myself.holder,
         trigger=trigger,
+        rotate_request=case.key.rotate_request,
     )
     return Decision(StoreIntent(intent), reasons.MINTING, "Minting a key at Saperly.")
 

@@ -4,12 +4,13 @@ Ready says whether the Secret holds a key that works, whatever else is going on:
 it true, with the reason beside it, and shows in Stalled or Reconciling. Pure. Rules: Kubernetes API conventions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.findings import findings
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
-from saperly_operator.lifecycle.steps import Decision, Done, Stall
+from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, Stall, WaitUntil
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
@@ -36,7 +37,10 @@ _KNOWN_ONLY_BY_TRYING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The facts behind the conditions, once a step's outcome is known."""
+    """The facts behind the conditions, once a step's outcome is known.
+
+    ``resting`` tells an object that nothing is being done for now, whatever the reason, from one at work.
+    """
 
     key_active: bool
     key_in_place: bool
@@ -45,6 +49,7 @@ class Standing:
     message: str
     at_rest: bool
     stalled: bool
+    resting: bool = False
 
     @classmethod
     def of(cls, observed: Observed, decision: Decision) -> "Standing":
@@ -59,6 +64,7 @@ class Standing:
             message=decision.message,
             at_rest=isinstance(decision.step, Done),
             stalled=isinstance(decision.step, Stall),
+            resting=isinstance(decision.step, Done | WaitUntil | Stall | AwaitSweep),
         )
 
     @classmethod
@@ -82,7 +88,9 @@ class Standing:
     @classmethod
     def delivered(cls, secret: str) -> "Standing":
         """How things stand once a key was recorded: as they will be at rest, so that rest need not write again."""
-        return cls(True, True, True, reasons.AVAILABLE, available_message(secret), at_rest=True, stalled=False)
+        return cls(
+            True, True, True, reasons.AVAILABLE, available_message(secret), at_rest=True, stalled=False, resting=True
+        )
 
 
 def available_message(secret: str) -> str:
@@ -90,11 +98,35 @@ def available_message(secret: str) -> str:
     return f"The key is live, and in the Secret {secret}."
 
 
-def with_conditions(status: SaperlyKeyStatus, standing: Standing, generation: int, now: datetime) -> SaperlyKeyStatus:
-    """``status`` with the conditions that ``standing`` calls for; transition times move only with a status."""
-    ready = standing.key_active and standing.key_in_place
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one condition says, whenever it began to say so."""
+
+    type: str
+    holds: bool
+    reason: str
+    message: str
+
+    def as_condition(self, before: Condition | None, generation: int, now: datetime) -> Condition:
+        """The condition after ``before``; its transition time moves only with its status."""
+        state = ConditionStatus.TRUE if self.holds else ConditionStatus.FALSE
+        unchanged = before is not None and before.status == state
+        return Condition(
+            type=self.type,
+            status=state,
+            observed_generation=generation,
+            last_transition_time=before.last_transition_time if before is not None and unchanged else now,
+            reason=self.reason,
+            message=self.message,
+        )
+
+
+def with_conditions(
+    status: SaperlyKeyStatus, standing: Standing, generation: int, now: datetime, beside: Sequence[Claim] = ()
+) -> SaperlyKeyStatus:
+    """``status`` with the conditions that ``standing`` calls for, and those that are true ``beside`` it."""
     wanted: list[tuple[str, bool]] = [
-        (reasons.READY, ready),
+        (reasons.READY, standing.key_active and standing.key_in_place),
         (reasons.KEY_ACTIVE, standing.key_active),
         (reasons.SECRET_SYNCED, standing.secret_synced),
     ]
@@ -102,35 +134,12 @@ def with_conditions(status: SaperlyKeyStatus, standing: Standing, generation: in
         wanted.append((reasons.STALLED, True))
     elif not standing.at_rest:
         wanted.append((reasons.RECONCILING, True))
+    claims = [Claim(kind, holds, standing.reason, standing.message) for kind, holds in wanted]
     before = {condition.type: condition for condition in status.conditions}
-    conditions = tuple(_condition(kind, holds, standing, generation, before.get(kind), now) for kind, holds in wanted)
-    found = tuple(
-        _condition(
-            notice.type,
-            True,
-            replace(standing, reason=notice.type, message=notice.message),
-            generation,
-            before.get(notice.type),
-            now,
-        )
-        for notice in findings(status)
-    )
-    return status.changed(conditions=(*conditions, *found), observed_generation=generation)
-
-
-def _condition(
-    kind: str, holds: bool, standing: Standing, generation: int, before: Condition | None, now: datetime
-) -> Condition:
-    state = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
-    unchanged = before is not None and before.status == state
-    return Condition(
-        type=kind,
-        status=state,
-        observed_generation=generation,
-        last_transition_time=before.last_transition_time if before is not None and unchanged else now,
-        reason=standing.reason,
-        message=standing.message,
-    )
+    found = [Claim(finding.type, True, finding.type, finding.message) for finding in findings(status)]
+    wanted_claims = (*claims, *beside, *found)
+    conditions = tuple(claim.as_condition(before.get(claim.type), generation, now) for claim in wanted_claims)
+    return status.changed(conditions=conditions, observed_generation=generation)
 
 
 def condition(status: SaperlyKeyStatus, kind: str) -> Condition | None:

@@ -21,6 +21,7 @@ from saperly_operator.lifecycle.checks_keep import (
     provider_changed,
     rotation_due,
     rotation_requested,
+    schedule_refused,
     secret_lost,
     secret_metadata_stripped,
     secret_moved,
@@ -32,8 +33,8 @@ from saperly_operator.lifecycle.checks_retire import next_retirement, retiring_k
 from saperly_operator.lifecycle.checks_sweep import current_absent, revoked_outside, sweep_unnoted
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
-from saperly_operator.lifecycle.rotation import rotation_moment
-from saperly_operator.lifecycle.steps import Decision, Done, LeaveAlone, Stall, WaitUntil
+from saperly_operator.lifecycle.rotation import plan_of
+from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, LeaveAlone, Stall, WaitUntil
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources import reasons
 
@@ -42,7 +43,19 @@ def decide(observed: Observed, now: datetime, timings: Timings) -> Decision:
     """The next step for what was observed. Total: there is always a decision, ``Done`` at the last."""
     case = Case(observed, now, timings)
     decision = first_of(CHECKS, case) or _all_as_asked(case)
-    return decision if case.key.is_being_deleted else _with_retirements(case, decision)
+    if case.key.is_being_deleted:
+        return decision
+    return _awake_when_due(case, _with_retirements(case, decision))
+
+
+def _awake_when_due(case: Case, decision: Decision) -> Decision:
+    """Whatever else is waited for, the moment at which a rotation falls due is looked at: from then on it is overdue."""
+    step = decision.step
+    due = plan_of(case.key, case.status, case.now).due
+    if due is None or due <= case.now or not isinstance(step, Done | WaitUntil | Stall | AwaitSweep):
+        return decision
+    until = due if step.until is None else min(step.until, due)
+    return replace(decision, step=replace(step, until=until))
 
 
 def _with_retirements(case: Case, decision: Decision) -> Decision:
@@ -87,7 +100,7 @@ def _suspended(case: Case) -> Decision | None:
 
 
 def _all_as_asked(case: Case) -> Decision:
-    due = (rotation_moment(case.key, case.status), next_retirement(case), case.not_before("write"))
+    due = (next_retirement(case), case.not_before("write"))
     moments = [moment for moment in due if moment is not None]
     return Decision(Done(min(moments, default=None)), reasons.AVAILABLE, available_message(case.key.secret_name))
 
@@ -114,4 +127,5 @@ CHECKS: tuple[Check, ...] = (
     provider_changed,
     rotation_requested,
     rotation_due,
+    schedule_refused,
 )

@@ -86,7 +86,7 @@ def key_delivered(
     is_dead = before is not None and status.revoked is not None and status.revoked.id == before.id
     old = (retiring(before, reason, now + overlap),) if before is not None and not is_dead else ()
     rotation = (status.rotation or RotationStatus()).changed(
-        last_rotated_at=now, last_handled_request=key.rotate_request
+        last_rotated_at=now, last_handled_request=answered_request(key)
     )
     return status.changed(
         current=current,
@@ -97,6 +97,18 @@ def key_delivered(
         rotation=rotation,
         revoked=None,
     )
+
+
+def answered_request(key: SaperlyKey) -> str | None:
+    """The rotate request that is answered once the key of the open intent is delivered.
+
+    The one that was there when the intent was stored: another that came since may have been made because of the very
+    key that is being delivered, and gets one of its own. Without a new one the last answer stands, so that a value that
+    is taken away and put back rotates nothing.
+    """
+    intent, rotation = key.status.intent, key.status.rotation
+    answered = intent.rotate_request if intent is not None else key.rotate_request
+    return answered or (rotation.last_handled_request if rotation is not None else None)
 
 
 def attributes_sent(

@@ -58,6 +58,9 @@ FENCED_BY: Final = "saperly.com/fenced-by"
 FINALIZER: Final = "saperly.com/revoke"
 """Holds a SaperlyKey until its keys are revoked (or released)."""
 
+PROVIDER_FINALIZER: Final = "saperly.com/in-use"
+"""Holds a provider until no SaperlyKey has a key of it, since only its service key can revoke those."""
+
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 """The label by which the operator finds its Secrets."""
 

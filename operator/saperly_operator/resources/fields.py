@@ -92,7 +92,7 @@ Duration = Annotated[
 ]
 
 _ZONE: Final = "(TZ=[A-Za-z0-9_+/-]+ )?"
-_NICKNAME: Final = "^@(daily|weekly|monthly)$"
+_NICKNAME: Final = rf"^{_ZONE}@(hourly|daily|midnight|weekly|monthly|yearly|annually)$"
 _AGE: Final = "^([1-9][0-9]{0,3}d([0-9]{1,5}h)?|[1-9][0-9]{0,4}h)([0-9]{1,6}m)?([0-9]{1,7}s)?$"
 _CRON: Final = rf"^{_ZONE}[^\s=@]+( [^\s=@]+){{4}}$"
 
@@ -112,9 +112,12 @@ ScheduleRules: Final = (
     Rule(
         " || ".join(_matches(pattern) for pattern in (_NICKNAME, _AGE, _CRON)),
         "must be a cron expression of five fields such as '0 3 * * 1' (if need be after 'TZ=Europe/Berlin '), "
-        "or @daily, @weekly or @monthly, or an age of at least an hour such as 30d or 12h",
+        "or @hourly, @daily, @weekly, @monthly or @yearly, or an age of at least an hour such as 30d or 12h",
     ),
-    _cron_field(0, "[0-5]?[0-9]", "the minute, the first field, must be made of 0 to 59, such as 0 or */15"),
+    Rule(
+        f"!{_matches(_CRON)} || {_matches(f'^{_ZONE}[0-5]?[0-9] ')}",
+        "the minute, the first field, must be one number from 0 to 59: a key is rotated at most once an hour",
+    ),
     _cron_field(1, "([01]?[0-9]|2[0-3])", "the hour, the second field, must be made of 0 to 23, such as 3 or 8-18/2"),
     _cron_field(
         2,

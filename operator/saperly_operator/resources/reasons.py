@@ -37,6 +37,14 @@ IN_USE_ORPHAN: Final = "InUseOrphan"
 """A key with this installation's tag is in use although nothing refers to it; it is revoked after 24 idle hours, or by
 command. Present only while true."""
 
+ROTATION_OVERDUE: Final = "RotationOverdue"
+"""A scheduled rotation has come due and waits; its reason and message say for what. The key in the Secret goes on
+working. Present only while true."""
+
+SCHEDULE_REFUSED: Final = "ScheduleRefused"
+"""The rotation schedule that is asked for cannot be followed; the last one that could be goes on. Present only while
+true."""
+
 # Progress and success.
 
 AVAILABLE: Final = "Available"
@@ -148,6 +156,9 @@ ROTATION_SCHEDULED: Final = "RotationScheduled"
 PROVIDER_NOT_FOUND: Final = "ProviderNotFound"
 """The provider that ``spec.providerRef`` names does not exist."""
 
+PROVIDER_IN_USE: Final = "ProviderInUse"
+"""On a provider: it is being deleted, and held until no SaperlyKey has a key of it."""
+
 NAMESPACE_NOT_ALLOWED: Final = "NamespaceNotAllowed"
 """The provider does not list this namespace in ``allowedNamespaces``."""
 
@@ -202,7 +213,10 @@ REQUEST_REFUSED: Final = "RequestRefused"
 """Saperly refused the request with a code that this operator does not know."""
 
 INVALID_SCHEDULE: Final = "InvalidSchedule"
-"""The rotation schedule cannot be read, or never comes due."""
+"""The rotation schedule cannot be read, or never comes due; the last good one goes on."""
+
+SCHEDULE_TOO_DENSE: Final = "ScheduleTooDense"
+"""The rotation schedule would leave more old keys alive at once than an object may have; the last good one goes on."""
 
 # The Secret.
 

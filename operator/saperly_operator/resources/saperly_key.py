@@ -3,6 +3,7 @@
 Read by every room above; the schema in ``crds/`` is generated from it. Frozen; ``changed`` makes altered copies.
 """
 
+import hashlib
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
@@ -24,6 +25,8 @@ from saperly_operator.resources.fields import (
     SecretMetadataRules,
 )
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+
+_LONGEST_TOKEN = 1024
 
 
 class ProviderKind(StrEnum):
@@ -84,12 +87,13 @@ class RotationSpec(ApiModel):
 
     schedule: Schedule | None = None
     """When to rotate: a cron expression of five fields in UTC ("0 3 * * 1"; another time zone: "TZ=Europe/Berlin
-    0 3 * * 1"), @daily, @weekly, @monthly, or the age at which a key is replaced (30d). Left out: only on request.
-    The annotation saperly.com/rotation-schedule wins over it."""
+    0 3 * * 1"), @hourly, @daily, @weekly, @monthly, @yearly, or the age at which a key is replaced (30d). At most once
+    an hour. Left out: only on request. The annotation saperly.com/rotation-schedule wins over it."""
     overlap: Duration = "1h"
     """How long the old key lives on after the new one was delivered, such as 1h, 90m or 7d."""
     jitter: Duration = "10m"
-    """The most by which a scheduled rotation is put off, differently for each object, so that they do not crowd."""
+    """The most by which a scheduled rotation is put off, differently for each object, so that they do not crowd; never
+    beyond the schedule's following moment."""
 
 
 class DeletionPolicy(StrEnum):
@@ -198,8 +202,11 @@ class SaperlyKey(ApiModel):
 
     @property
     def rotate_request(self) -> str | None:
-        """The token of the last request to rotate, if there is one."""
-        return self.metadata.annotations.get(annotations.ROTATE_REQUESTED_AT) or None
+        """The token of the last request to rotate, if there is one; of one too long for status, a digest."""
+        token = self.metadata.annotations.get(annotations.ROTATE_REQUESTED_AT)
+        if token is None or len(token) <= _LONGEST_TOKEN:
+            return token or None
+        return f"sha256:{hashlib.sha256(token.encode(errors='surrogatepass')).hexdigest()}"
 
     @property
     def orphans_to_revoke(self) -> frozenset[str]:

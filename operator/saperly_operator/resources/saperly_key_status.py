@@ -92,6 +92,8 @@ class Intent(ApiModel):
     """The operator process that may send the request."""
     trigger: Annotated[str, Field(min_length=1, max_length=64)]
     """What caused it, as one CamelCase word."""
+    rotate_request: Annotated[str, Field(max_length=1024)] | None = None
+    """The value of the annotation saperly.com/rotate-requested-at that is answered once the key is delivered."""
 
 
 class SecretStatus(ApiModel):
@@ -111,9 +113,14 @@ class RotationStatus(ApiModel):
     last_rotated_at: Timestamp | None = None
     """When the current key replaced the one before it; the first mint counts."""
     next_rotation_at: Timestamp | None = None
-    """When the schedule is due next, jitter included."""
+    """When the schedule replaces the key next, jitter included. A time in the past: that is overdue, and the condition
+    RotationOverdue says what it waits for."""
     last_handled_request: Annotated[str, Field(max_length=1024)] | None = None
     """The last value of the annotation saperly.com/rotate-requested-at that was answered."""
+    schedule: Annotated[str, Field(max_length=128)] | None = None
+    """The schedule in force: the last one asked for that could be followed."""
+    schedule_since: Timestamp | None = None
+    """When that schedule was first seen; moments of a cron expression before this time do not count."""
 
 
 class Failure(ApiModel):
@@ -156,8 +163,8 @@ class SaperlyKeyStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=-1)] = -1
     """The metadata.generation that the operator last acted on; -1 before it first saw the object."""
     conditions: Conditions = ()
-    """Ready, KeyActive, SecretSynced; and, present only while true, Reconciling, Stalled, KeyNotVisible,
-    AttributesContested and InUseOrphan."""
+    """Ready, KeyActive, SecretSynced; and, present only while true, Reconciling, Stalled, RotationOverdue,
+    ScheduleRefused, KeyNotVisible, AttributesContested and InUseOrphan."""
     installation: Annotated[str, Field(max_length=64)] | None = None
     """The installation of the operator that this object belongs to; another one leaves it alone."""
     serial: Serial | None = None

@@ -94,16 +94,18 @@ REFUSED = table(
     Refused("spec.rotation.schedule", "0 3 * *", SCHEDULE),
     Refused("spec.rotation.schedule", "0 0 3 * * 1", SCHEDULE),
     Refused("spec.rotation.schedule", " 0 3 * * 1", SCHEDULE),
-    Refused("spec.rotation.schedule", "@hourly", SCHEDULE),
     Refused("spec.rotation.schedule", "@reboot", SCHEDULE),
-    Refused("spec.rotation.schedule", "TZ=Europe/Berlin @daily", SCHEDULE),
+    Refused("spec.rotation.schedule", "@every 30d", SCHEDULE),
+    Refused("spec.rotation.schedule", "TZ=Europe/Berlin 30d", SCHEDULE),
     Refused("spec.rotation.schedule", "30", SCHEDULE),
     Refused("spec.rotation.schedule", "59m", SCHEDULE),
     Refused("spec.rotation.schedule", "0h", SCHEDULE),
     Refused("spec.rotation.schedule", "1w", SCHEDULE),
     Refused("spec.rotation.schedule", "0 3 * * 1 " + "1" * 128, "Too long"),
-    Refused("spec.rotation.schedule", "60 3 * * 1", "the minute, the first field, must be made of 0 to 59"),
-    Refused("spec.rotation.schedule", "*/ 3 * * 1", "the minute, the first field, must be made of 0 to 59"),
+    Refused("spec.rotation.schedule", "60 3 * * 1", "the minute, the first field, must be one number from 0 to 59"),
+    Refused("spec.rotation.schedule", "*/15 3 * * 1", "the minute, the first field, must be one number from 0 to 59"),
+    Refused("spec.rotation.schedule", "0,30 3 * * 1", "a key is rotated at most once an hour"),
+    Refused("spec.rotation.schedule", "* 3 * * 1", "a key is rotated at most once an hour"),
     Refused("spec.rotation.schedule", "0 24 * * 1", "the hour, the second field, must be made of 0 to 23"),
     Refused("spec.rotation.schedule", "0 3 0 * 1", "the day of the month, the third field, must be made of 1 to 31"),
     Refused("spec.rotation.schedule", "0 3 32 * 1", "the day of the month, the third field, must be made of 1 to 31"),
@@ -161,8 +163,8 @@ ACCEPTED = table(
 
 SCHEDULES = (
     "0 3 * * 1",
-    "*/15 * * * *",
-    "0,30 8-18/2 1,15 jan-jun MON-fri",
+    "15 * * * *",
+    "30 8-18/2 1,15 jan-jun MON-fri",
     "59 23 31 12 7",
     "00 03 01 01 0",
     "0 0 L * *",
@@ -173,9 +175,14 @@ SCHEDULES = (
     "TZ=America/Argentina/Buenos_Aires 0 3 * * 1",
     "TZ=Etc/GMT+5 0 3 * * 1",
     "TZ=UTC 0 3 * * 1",
+    "@hourly",
     "@daily",
+    "@midnight",
     "@weekly",
     "@monthly",
+    "@yearly",
+    "@annually",
+    "TZ=Europe/Berlin @weekly",
     "1h",
     "12h",
     "30d",
@@ -207,7 +214,7 @@ def test_a_schedule_that_the_schema_accepts_is_one_that_the_operator_can_follow(
 @pytest.mark.parametrize("schedule", [row.values[0].value for row in REFUSED if "schedule" in row.values[0].field])
 def test_a_schedule_that_the_operator_cannot_follow_is_refused_by_the_schema_already(schedule: str) -> None:
     """The annotation takes the same grammar without a schema, so the parser has to refuse these by itself."""
-    stricter_than_the_parser = {" 0 3 * * 1", "TZ=Europe/Berlin @daily"}
+    stricter_than_the_parser = {" 0 3 * * 1"}
     if schedule in stricter_than_the_parser:
         parse_schedule(schedule)
         return

@@ -88,6 +88,17 @@ GATES = st.none() | st.builds(
 )
 
 
+ROTATIONS = st.builds(
+    lambda at, schedule, since, handled: RotationStatus(
+        last_rotated_at=at, schedule=schedule, schedule_since=since, last_handled_request=handled
+    ),
+    MOMENTS,
+    st.sampled_from([None, "1h", "0 3 * * 1", "often"]),
+    st.none() | MOMENTS,
+    st.sampled_from([None, "true"]),
+)
+
+
 @st.composite
 def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
     """A status as the operator writes it: ids once, the serials of retiring < current < intent."""
@@ -112,7 +123,7 @@ def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
         installation=draw(st.sampled_from([INSTALLATION, INSTALLATION, INSTALLATION, None, OTHER_INSTALLATION])),
         serial=draw(st.sampled_from([None, 5, 9])) if intent is None else 5,
         retiring=tuple(a_retiring(n, revoke_after=at, reason=draw(reasons_to_retire)) for n, at in retiring),
-        rotation=draw(st.none() | st.builds(lambda at: RotationStatus(last_rotated_at=at), MOMENTS)),
+        rotation=draw(st.none() | ROTATIONS),
         failure=draw(st.none() | FAILURES),
         recent_intents=tuple(sorted(draw(st.lists(MOMENTS, max_size=3)))),
         reminted_at=draw(st.none() | MOMENTS),
@@ -126,11 +137,20 @@ SPECS = st.fixed_dictionaries(
     optional={
         "monthlyCapCents": st.just(5),
         "secret": st.sampled_from([{"key": "TOKEN"}, {"name": "renamed"}]),
-        "rotation": st.sampled_from([{"schedule": "1h"}, {"schedule": "30d"}, {"schedule": "often"}]),
+        "rotation": st.sampled_from(
+            [
+                {"schedule": "1h"},
+                {"schedule": "0 3 * * 1"},
+                {"schedule": "often"},
+                {"schedule": "@hourly", "overlap": "1d"},
+            ]
+        ),
     },
 )
 MARKS = st.dictionaries(
-    st.sampled_from([annotations.ROTATE_REQUESTED_AT, annotations.FORCE_DELETE]), st.just("true"), max_size=2
+    st.sampled_from([annotations.ROTATE_REQUESTED_AT, annotations.FORCE_DELETE, annotations.ROTATION_SCHEDULE]),
+    st.just("true"),
+    max_size=2,
 )
 METADATA = st.builds(
     lambda deleted, held, marks: {

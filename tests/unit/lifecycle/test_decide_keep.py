@@ -68,9 +68,14 @@ def requested(token: str, *, handled: str | None) -> Observed:
 
 
 def rotated(ago: object, **rotation: object) -> Observed:
-    """A key rotated that long ago, under a schedule without jitter."""
+    """A key rotated that long ago, under a schedule without jitter that was set before."""
     base = with_spec(READY, rotation={"jitter": "0s", **rotation})
-    return with_status(base, rotation=RotationStatus(last_rotated_at=NOW - ago))  # type: ignore[operator]
+    known = RotationStatus(
+        last_rotated_at=NOW - ago,  # type: ignore[operator]
+        schedule=base.key.schedule,
+        schedule_since=NOW - 1000 * DAY,
+    )
+    return with_status(base, rotation=known)
 
 
 AT_REST = {
@@ -276,11 +281,50 @@ ROTATION = {
         reasons.AVAILABLE,
         "live",
     ),
-    "a schedule that cannot be read stalls the rotation": Row(
+    "a cron expression that was just set does not count the moments before it": Row(
+        with_spec(READY, rotation={"schedule": "@daily", "jitter": "0s"}),
+        Done(NOW + 14 * HOUR),
+        reasons.AVAILABLE,
+        "live",
+    ),
+    "a schedule that cannot be read is told, and stalls nothing else": Row(
         with_metadata(READY, annotations={annotations.ROTATION_SCHEDULE: "often"}),
         Stall(SOON),
         reasons.INVALID_SCHEDULE,
-        "The key is not rotated: cannot read the schedule 'often'",
+        "The rotation schedule is not followed: cannot read the schedule 'often'",
+    ),
+    "under a schedule that cannot be read the last good one mints": Row(
+        with_metadata(rotated(DAY, schedule="1d"), annotations={annotations.ROTATION_SCHEDULE: "often"}),
+        StoreIntent,
+        reasons.MINTING,
+        "Minting",
+    ),
+    "under a schedule that cannot be read the last good one is looked at when it is due": Row(
+        with_metadata(rotated(DAY - SECOND, schedule="1d"), annotations={annotations.ROTATION_SCHEDULE: "often"}),
+        Stall(NOW + SECOND),
+        reasons.INVALID_SCHEDULE,
+        "not followed",
+    ),
+    "under a schedule that cannot be read a request mints": Row(
+        with_metadata(
+            requested("now", handled=None),
+            annotations={annotations.ROTATION_SCHEDULE: "often", annotations.ROTATE_REQUESTED_AT: "now"},
+        ),
+        StoreIntent,
+        reasons.MINTING,
+        "Minting",
+    ),
+    "under a schedule that cannot be read attributes are changed": Row(
+        with_metadata(with_spec(READY, monthlyCapCents=5000), annotations={annotations.ROTATION_SCHEDULE: "often"}),
+        UpdateKey,
+        reasons.UPDATING,
+        "Changing",
+    ),
+    "a schedule denser than the overlap allows is told with its sums": Row(
+        with_spec(READY, rotation={"schedule": "@hourly", "overlap": "11h"}),
+        Stall(SOON),
+        reasons.SCHEDULE_TOO_DENSE,
+        "may rotate every 1h, and each old key lives on for the overlap of 11h, so 11 old keys",
     ),
 }
 

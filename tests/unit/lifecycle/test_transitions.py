@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from saperly_operator.lifecycle import transitions
 from saperly_operator.lifecycle.references import referenced_ids
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key_status import Failure, KeyAttribute, SaperlyKeyStatus
+from saperly_operator.resources.saperly_key_status import Failure, KeyAttribute, RotationStatus, SaperlyKeyStatus
 from tests.builders import (
     HOUR,
     INSTALLATION,
@@ -140,7 +140,7 @@ def test_a_first_delivery_retires_nothing() -> None:
 
 
 def test_a_replacement_retires_the_old_key_for_the_overlap_and_says_why() -> None:
-    before = a_delivered_status(1, intent=an_intent(2, trigger=reasons.ROTATION_REQUESTED))
+    before = a_delivered_status(1, intent=an_intent(2, trigger=reasons.ROTATION_REQUESTED, rotate_request="now"))
     key = a_key(before, metadata={"annotations": {annotations.ROTATE_REQUESTED_AT: "now"}})
     status = transitions.key_delivered(key, a_ref(2), KEPT, NOW, 90 * MINUTE)
     assert status.current == a_ref(2)
@@ -148,6 +148,28 @@ def test_a_replacement_retires_the_old_key_for_the_overlap_and_says_why() -> Non
     assert (old.id, old.reason, old.revoke_after) == ("key-1", reasons.ROTATION_REQUESTED, NOW + 90 * MINUTE)
     assert status.rotation is not None
     assert status.rotation.last_handled_request == "now"
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked", "handled", "expected"),
+    [
+        pytest.param("a", "a", None, "a", id="the request that the mint was begun for"),
+        pytest.param("a", "b", None, "a", id="another came meanwhile: it gets a key of its own"),
+        pytest.param("a", None, None, "a", id="it was taken away meanwhile"),
+        pytest.param(None, "b", "a", "a", id="minted by schedule, a request came meanwhile"),
+        pytest.param(None, None, "a", "a", id="taken away before: put back, the same value rotates nothing"),
+        pytest.param(None, None, None, None, id="never asked"),
+    ],
+)
+def test_a_delivery_answers_the_request_that_was_there_when_it_was_begun(
+    answered: str | None, asked: str | None, handled: str | None, expected: str | None
+) -> None:
+    rotation = RotationStatus(last_handled_request=handled)
+    before = a_delivered_status(1, intent=an_intent(2, rotate_request=answered), rotation=rotation)
+    marks = {annotations.ROTATE_REQUESTED_AT: asked} if asked is not None else {}
+    status = transitions.key_delivered(a_key(before, {"annotations": marks}), a_ref(2), KEPT, NOW, ONE_HOUR)
+    assert status.rotation is not None
+    assert status.rotation.last_handled_request == expected
 
 
 def test_a_move_changes_only_where_the_key_is() -> None:

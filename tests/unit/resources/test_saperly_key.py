@@ -1,6 +1,7 @@
 """``SaperlyKey``: reading what the API returns, its defaults, its derived values, and writing it back."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from saperly_operator.resources import (
     Permissions,
     ProviderKind,
     ProviderRef,
+    RotationStatus,
     SaperlyKey,
     SaperlyKeyStatus,
 )
@@ -63,6 +65,19 @@ def test_an_empty_annotation_asks_for_nothing() -> None:
     key = stored(spec={"rotation": {"schedule": "@monthly"}}, metadata=emptied)
     assert key.schedule == "@monthly"
     assert key.rotate_request is None
+
+
+@pytest.mark.parametrize(
+    ("token", "request_"),
+    [
+        pytest.param("x" * 1024, "x" * 1024, id="as long as status has room for: itself"),
+        pytest.param("x" * 1025, f"sha256:{sha256(b'x' * 1025).hexdigest()}", id="one longer: its digest"),
+    ],
+)
+def test_a_request_to_rotate_is_an_opaque_token_that_always_fits_into_status(token: str, request_: str) -> None:
+    key = stored(metadata={"annotations": {"saperly.com/rotate-requested-at": token}})
+    assert key.rotate_request == request_
+    assert RotationStatus(last_handled_request=key.rotate_request).last_handled_request == request_
 
 
 def test_only_the_word_true_forces_a_deletion() -> None:
