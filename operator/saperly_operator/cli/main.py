@@ -6,6 +6,7 @@ from saperly_operator import __version__
 from saperly_operator.cli.cluster import cluster
 from saperly_operator.cli.crds import crds
 from saperly_operator.cli.demo import demo
+from saperly_operator.cli.installation import installation
 from saperly_operator.cli.orphans import orphans
 from saperly_operator.cli.run import run
 from saperly_operator.cli.simulate import simulate
@@ -24,6 +25,7 @@ app.command()(crds)
 app.command()(demo)
 app.command()(run)
 app.command()(simulate)
+app.add_typer(installation, name="installation")
 app.add_typer(orphans, name="orphans")
 
 

@@ -44,7 +44,7 @@ async def abandon_intent(tools: Tools, observed: Observed, step: AbandonIntent, 
     # Crash here: the intent still stands, and the same is decided again.
     await tools.statuses.store(
         observed.key,
-        intent_abandoned(status, step.lost, failure, minted_nothing=step.minted_nothing),
+        intent_abandoned(status, step.lost, failure, gives_turn_back=step.gives_turn_back),
         replace(Standing.of(observed, decision), stalled=is_known),
         None if is_known else Occurrence(EventType.WARNING, decision.reason, "Mint", decision.message),
     )

@@ -30,6 +30,7 @@ from saperly_operator.lifecycle.observed import (
     ServiceKeyName,
     ServiceKeyState,
 )
+from saperly_operator.resources import annotations
 from saperly_operator.resources.base import InvalidResourceError
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
@@ -221,7 +222,14 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
     # Its record was stripped, but its data still fits what only we could have written: it is ours, and repaired.
     proven = kept is not None and kept.name == view.name and mark is not None and mark == kept.fingerprint
     if record is None and not proven:
-        return SecretForeign(view.record.owner if view.record is not None else None)
+        return SecretForeign(
+            owner=view.record.owner if view.record is not None else None,
+            adoptable=view.annotations.get(annotations.ADOPT_FOR) == key.name,
+            is_dependent=view.is_dependent,
+            has_entry=digest is not None,
+            fingerprint=mark,
+            immutable=view.immutable,
+        )
     return SecretOwned(
         record=record,
         fingerprint=mark,

@@ -13,7 +13,7 @@ from saperly_operator.controller.cache import Cache
 from saperly_operator.controller.observe import entry_key
 from saperly_operator.controller.service_keys import EntryKey, Handle, ServiceKeys
 from saperly_operator.controller.vendor import GateShut, ask_vendor
-from saperly_operator.resources import reasons
+from saperly_operator.resources import annotations, reasons
 from saperly_operator.saperly.errors import NotVisible, SaperlyError
 
 _ASKED_AT_MOST = 3
@@ -27,9 +27,9 @@ class ServiceKeyProof:
         self._service_keys = service_keys
         self._clock = clock
 
-    async def judge(self, entry: EntryKey, handle: Handle, noted: str) -> None:
-        """``noted`` is the material that the provider's status says was trusted; empty for none."""
-        if handle.material in (self._service_keys.proven(entry), noted):
+    async def judge(self, entry: EntryKey, handle: Handle, vouched: tuple[str | None, ...]) -> None:
+        """``vouched`` are materials that the provider's status says were trusted, or an administrator accepts."""
+        if handle.material in (self._service_keys.proven(entry), *vouched):
             self._service_keys.trust(entry, handle.material)
             return
         children = self._children(entry)
@@ -53,7 +53,9 @@ class ServiceKeyProof:
         message = (
             "The provider's Secret holds a service key that sees none of the keys minted so far: nothing is minted or "
             "revoked with it. Put the former one back, or make a second provider for the new one and change "
-            "spec.providerRef of the SaperlyKeys."
+            "spec.providerRef of the SaperlyKeys. If the former one is gone for good, annotate the provider with "
+            f"{annotations.ACCEPT_SERVICE_KEY}: {handle.material}; the keys minted with it can then only be revoked in "
+            "the Saperly portal."
         )
         self._service_keys.doubt_it(entry, reasons.SERVICE_KEY_REPLACED, message)
         return False

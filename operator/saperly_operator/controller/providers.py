@@ -110,7 +110,8 @@ class Providers:
         )
         handle = self._service_keys.handle((key, entry.name))
         assert handle is not None, "it was just accepted"
-        await self._proof.judge((key, entry.name), handle, noted_material(provider, entry.name))
+        vouched = (noted_material(provider, entry.name), provider.accepted_material)
+        await self._proof.judge((key, entry.name), handle, vouched)
         doubted = had_doubt != self._service_keys.doubt((key, entry.name))
         return accepted or had_problem is not None or doubted
 

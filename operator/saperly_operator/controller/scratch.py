@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from saperly_operator.budget.gate import Gate, Granted
+from saperly_operator.lifecycle.adoption import AdoptionRefused
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.observed import (
     HeldKey,
@@ -53,6 +54,9 @@ class Scratch:
     sweeps: dict[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: dict[str, datetime] = field(default_factory=dict)
     sent_at: dict[str, datetime] = field(default_factory=dict)
+    adoption: AdoptionRefused | None = None
+    has_told: bool = False
+    """That this object is another installation's was announced."""
     _failures: dict[str, int] = field(default_factory=dict)
 
     def memory(self, listed_serial: int = 0) -> Memory:
@@ -66,6 +70,7 @@ class Scratch:
             dict(self.sent_at),
             has_turn=self.turn is not None,
             listed_serial=listed_serial,
+            adoption=self.adoption,
         )
 
     def forget_absence(self, key_id: str) -> None:

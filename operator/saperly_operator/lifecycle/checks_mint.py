@@ -77,7 +77,10 @@ def _refused_before(case: Case) -> Decision | None:
         return None
     if not failure.applies_to(case.observed.bound):
         return None
-    return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+    message = failure.message or "It is tried again by itself."
+    if failure.code == reasons.OUTCOME_UNRESOLVED:
+        return Decision(WaitUntil(failure.retry_at), failure.code, message)  # nobody has to act
+    return Decision(Stall(failure.retry_at), failure.code, message)
 
 
 def _too_many_mints(case: Case) -> Decision | None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case, Check, first_of
+from saperly_operator.lifecycle.checks_adoption import key_named, key_recorded
 from saperly_operator.lifecycle.checks_attributes import attributes_changed, old_attributes_changed
 from saperly_operator.lifecycle.checks_deletion import being_deleted
 from saperly_operator.lifecycle.checks_intent import intent_open
@@ -77,7 +78,10 @@ def _foreign_installation(case: Case) -> Decision | None:
         return None  # no call to the vendor is made, so no two can act on one key
     if theirs is None or theirs == case.observed.myself.installation:
         return None
-    message = f"This object belongs to the installation {theirs} of the operator, which alone acts on it."
+    message = (
+        f"This object belongs to the installation {theirs} of the operator, which alone acts on it. If that is gone for "
+        'good, annotate the object with saperly.com/force-delete: "true", delete it and its Secret, and apply it again.'
+    )
     return Decision(LeaveAlone(), reasons.FOREIGN_INSTALLATION, message)
 
 
@@ -86,8 +90,8 @@ def _installation_unconfirmed(case: Case) -> Decision | None:
     if case.observed.myself.confirmed or (case.key.is_being_deleted and case.key.is_force_deleted):
         return None
     message = (
-        "The operator's installation id was made in another cluster. An administrator has to decide: delete the "
-        "ConfigMap saperly-operator-installation to begin a new installation, or restore the cluster it was made in."
+        "The operator's installation id was made in another cluster. An administrator has to decide: 'saperly-operator "
+        "installation move' when that cluster is gone and this one takes its place, 'installation new' when both live."
     )
     return case.stall(reasons.INSTALLATION_MOVED, message)
 
@@ -114,7 +118,9 @@ CHECKS: tuple[Check, ...] = (
     orphan_found,
     sweep_unnoted,
     current_absent,
+    key_recorded,
     _suspended,
+    key_named,
     never_minted,
     revoked_outside,
     secret_moved,

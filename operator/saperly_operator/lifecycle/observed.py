@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from saperly_operator.lifecycle.adoption import AdoptionRefused
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources.provider import ProviderSpec
@@ -52,9 +53,18 @@ class SecretAbsent:
 
 @dataclass(frozen=True, slots=True)
 class SecretForeign:
-    """A Secret of that name exists and is not this object's. ``owner`` is the SaperlyKey that its record names."""
+    """A Secret of that name exists and is not this object's. ``owner`` is the SaperlyKey that its record names.
+
+    The rest is for adoption: ``adoptable`` says that the Secret itself names this object for it, ``is_dependent`` that
+    it has an ownerReference, ``has_entry`` that there is something under the wanted key, of that ``fingerprint``.
+    """
 
     owner: str | None
+    adoptable: bool = False
+    is_dependent: bool = False
+    has_entry: bool = False
+    fingerprint: str | None = None
+    immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +199,7 @@ class Memory:
     ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``sent_at`` is when a key's
     attributes were last sent: an older list says nothing about them. ``has_turn``: a mint's turn
     is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
-    under this object's tag."""
+    under this object's tag, ``adoption`` why a key was last not adopted."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
@@ -199,6 +209,7 @@ class Memory:
     sent_at: Mapping[str, datetime] = field(default_factory=dict)
     has_turn: bool = False
     listed_serial: int = 0
+    adoption: AdoptionRefused | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from saperly_operator.resources.findings import Drift, UnownedKey
 from saperly_operator.resources.saperly_key_status import Intent, KeyAttribute, KeyRef, RetiringKey, SecretStatus
+from saperly_operator.resources.secret_record import SecretRecord
 from saperly_operator.saperly.models import UpdateRequest
 
 # --- rest ----------------------------------------------------------------------------------------------------------
@@ -117,12 +118,12 @@ class Fence:
 class AbandonIntent:
     """Give the intent up: retire the keys ``lost`` that it minted, and note why.
 
-    ``minted_nothing``: a proven list showed no key of it, so that it does not count as a mint of this hour."""
+    ``gives_turn_back``: a proven list showed no key of it, and it does not count as a mint of this hour."""
 
     lost: tuple[RetiringKey, ...]
     code: str
     until: datetime
-    minted_nothing: bool = False
+    gives_turn_back: bool = False
 
 
 # --- keeping -------------------------------------------------------------------------------------------------------
@@ -144,6 +145,25 @@ class InspectKey:
     """GET the current key, which a list did not show: only that tells whether it was revoked."""
 
     ref: KeyRef
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSecret:
+    """Prove that a key which a person named may be taken over, and write its record into its Secret."""
+
+    key_id: str
+    serial: int
+    provider: str
+    entries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptKey:
+    """Prove that the key which the Secret's record names is this object's, and make it the current one."""
+
+    record: SecretRecord
+    provider: str
+    entries: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +264,8 @@ Step = (
     | UpdateKey
     | InspectKey
     | NoteSweep
+    | ClaimSecret
+    | AdoptKey
     | AdoptOrphans
     | RepairSecret
     | MoveSecret

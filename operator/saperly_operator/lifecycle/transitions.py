@@ -48,13 +48,13 @@ def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus
 
 
 def intent_abandoned(
-    status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure, *, minted_nothing: bool = False
+    status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure, *, gives_turn_back: bool = False
 ) -> SaperlyKeyStatus:
     """The intent's request is not sent again; what it minted is on its way out.
 
-    With ``minted_nothing`` the object's allowance of mints is as it was before the intent.
+    With ``gives_turn_back`` the object's allowance of mints is as it was before the intent.
     """
-    recent = status.recent_intents[:-1] if minted_nothing else status.recent_intents
+    recent = status.recent_intents[:-1] if gives_turn_back else status.recent_intents
     return status.changed(
         intent=None, retiring=_joined(status.retiring, lost), failure=failure, recent_intents=recent
     )
@@ -96,6 +96,23 @@ def key_delivered(
         failure=None,
         rotation=rotation,
         revoked=None,
+    )
+
+
+def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installation: str) -> SaperlyKeyStatus:
+    """The Secret holds ``current`` already, and status has lost it or never knew it. Its age is the key's own, and the
+    rotate request that is there counts as answered."""
+    status = key.status
+    rotation = (status.rotation or RotationStatus()).changed(
+        last_rotated_at=current.minted_at, last_handled_request=answered_request(key)
+    )
+    return status.changed(
+        installation=installation,
+        serial=max(status.serial or 0, current.serial),
+        current=current,
+        secret=secret,
+        rotation=rotation,
+        failure=None,
     )
 
 

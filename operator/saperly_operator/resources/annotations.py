@@ -20,6 +20,19 @@ REVOKE_ORPHANS: Final = "saperly.com/revoke-orphans"
 """Ids of keys in use that nothing refers to, separated by commas: revoked now. On the SaperlyKey or the provider whose
 status shows them; ``saperly-operator orphans revoke`` writes it."""
 
+ADOPT_KEY_ID: Final = "saperly.com/adopt-key-id"
+"""The id at Saperly of a key made by other means, whose plaintext is in the Secret of ``spec.secret`` already: it is
+taken over in place of a first mint. The Secret has to carry ``ADOPT_FOR``."""
+
+ACCEPT_SERVICE_KEY: Final = "saperly.com/accept-service-key"
+"""On a provider: the short hash of a service key (as its condition shows it) that is to be used although it sees none
+of the keys minted so far, because the one before it is gone for good."""
+
+# Set by users on a Secret.
+
+ADOPT_FOR: Final = "saperly.com/adopt-for"
+"""The name of the SaperlyKey that may take this Secret over, set by somebody who may edit the Secret."""
+
 # The record on a managed Secret: what survives when a backup restores Secrets without any status.
 
 KEY_ID: Final = "saperly.com/key-id"

@@ -183,6 +183,11 @@ class _Provider(ApiModel):
         return self.metadata.name
 
     @property
+    def accepted_material(self) -> str | None:
+        """The short hash of a service key that an administrator vouches for, though it sees none of the keys here."""
+        return self.metadata.annotations.get(annotations.ACCEPT_SERVICE_KEY) or None
+
+    @property
     def orphans_to_revoke(self) -> frozenset[str]:
         """The ids of keys without a SaperlyKey that somebody wants revoked though they are in use."""
         return annotations.listed_ids(self.metadata.annotations.get(annotations.REVOKE_ORPHANS, ""))

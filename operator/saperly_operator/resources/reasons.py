@@ -95,6 +95,9 @@ SAPERLY_UNREACHABLE: Final = "SaperlyUnreachable"
 ORPHANED: Final = "Orphaned"
 """A key of this object at Saperly that was never used and that nothing refers to is revoked."""
 
+ADOPTING: Final = "Adopting"
+"""The key whose record or plaintext the Secret holds already is being taken over in place of a mint."""
+
 RELEASING: Final = "Releasing"
 """The object is being deleted with ``Orphan``: key and Secret stay, and stop being the operator's."""
 
@@ -118,6 +121,9 @@ ORPHAN_REVOKED: Final = "OrphanRevoked"
 """A key in use that nothing refers to is revoked because a person asked for it."""
 
 # What an event announces.
+
+ADOPTED: Final = "Adopted"
+"""The key in the Secret was taken over: after a restore, or by the annotation ``saperly.com/adopt-key-id``."""
 
 ISSUED: Final = "Issued"
 """The first key is in the Secret."""
@@ -237,6 +243,30 @@ QUOTA_EXCEEDED: Final = "QuotaExceeded"
 
 NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 """The namespace is being deleted; nothing can be created in it."""
+
+# Why a key is not adopted.
+
+ADOPTION_SECRET_MISSING: Final = "AdoptionSecretMissing"
+"""``saperly.com/adopt-key-id`` is set, but the Secret of ``spec.secret``, or the entry in it, does not exist."""
+
+ADOPTION_SECRET_UNMARKED: Final = "AdoptionSecretUnmarked"
+"""``saperly.com/adopt-key-id`` is set, but the Secret does not say by ``saperly.com/adopt-for`` that this SaperlyKey may
+take it over."""
+
+ADOPTION_SECRET_OWNED: Final = "AdoptionSecretOwned"
+"""``saperly.com/adopt-key-id`` is set, but the Secret belongs to another object."""
+
+ADOPTION_KEY_REVOKED: Final = "AdoptionKeyRevoked"
+"""The key to adopt is revoked at Saperly."""
+
+ADOPTION_KEY_MISMATCH: Final = "AdoptionKeyMismatch"
+"""The plaintext in the Secret does not begin as the key to adopt does at Saperly."""
+
+ADOPTION_KEY_FOREIGN: Final = "AdoptionKeyForeign"
+"""The key to adopt carries the tag of another SaperlyKey or of another installation, or none where ours is needed."""
+
+ADOPTION_KEY_TAKEN: Final = "AdoptionKeyTaken"
+"""Another SaperlyKey refers to the key to adopt."""
 
 # Ownership and identity.
 

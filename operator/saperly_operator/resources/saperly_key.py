@@ -209,6 +209,11 @@ class SaperlyKey(ApiModel):
         return f"sha256:{hashlib.sha256(token.encode(errors='surrogatepass')).hexdigest()}"
 
     @property
+    def key_to_adopt(self) -> str | None:
+        """The id of a key that was made by other means and is to be taken over."""
+        return self.metadata.annotations.get(annotations.ADOPT_KEY_ID) or None
+
+    @property
     def orphans_to_revoke(self) -> frozenset[str]:
         """The ids of unreferenced keys that somebody wants revoked though they are in use."""
         return annotations.listed_ids(self.metadata.annotations.get(annotations.REVOKE_ORPHANS, ""))

@@ -24,6 +24,7 @@ from saperly_operator.kube.api import (
     PLAIN,
     SAPERLY_KEYS,
     SECRETS,
+    STATUS,
     Object,
 )
 from saperly_operator.kube.errors import NotFound
@@ -181,6 +182,14 @@ class World:
         body = await self.memory.patch(CLUSTER_PROVIDERS, None, "default", patch, options=PLAIN)
         self.operator.intake.provider_event("ClusterSaperlyProvider", None, body)
 
+    async def wipe_status(self, name: str = NAME) -> None:
+        """Status is lost, and nothing else."""
+        body = await self.memory.get(SAPERLY_KEYS, NAMESPACE, name)
+        gone: Object = {"status": dict.fromkeys(body["status"]) | {"observedGeneration": -1}}
+        self.operator.intake.key_event(
+            None, await self.memory.patch(SAPERLY_KEYS, NAMESPACE, name, gone, options=STATUS)
+        )
+
     async def show(self, name: str = NAME) -> None:
         """The watch shows the object as it is."""
         self.operator.intake.key_event(None, await self.memory.get(SAPERLY_KEYS, NAMESPACE, name))
@@ -249,6 +258,15 @@ class World:
     def live(self) -> list[str]:
         """The ids of all live keys."""
         return [child.id for child in self.control.live_keys()]
+
+    def service_key_id(self) -> str:
+        """The id of the service key that the provider was installed with."""
+        return next(iter(self.simulator.core.store.service_keys())).id
+
+    @staticmethod
+    def digest_of(secret: Object, entry: str = "SAPERLY_API_KEY") -> str:
+        """Of the plaintext in the body of a Secret."""
+        return sha256(b64decode(secret["data"][entry])).hexdigest()
 
     def child(self, key_id: str) -> Child:
         """The vendor's own record of a key."""

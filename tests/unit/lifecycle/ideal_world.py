@@ -172,9 +172,9 @@ class IdealWorld:
             case steps.Fence():
                 assert self.memory.redacted is not None
                 self.memory = replace(self.memory, redacted=replace(self.memory.redacted, fenced=True))
-            case steps.AbandonIntent(lost, code, until, minted_nothing):
+            case steps.AbandonIntent(lost, code, until, gives_turn_back):
                 failure = transitions.next_failure(status, code, until, message=decision.message)
-                self._store(transitions.intent_abandoned(status, lost, failure, minted_nothing=minted_nothing))
+                self._store(transitions.intent_abandoned(status, lost, failure, gives_turn_back=gives_turn_back))
                 self.memory = replace(self.memory, held=None, redacted=None)
             case _:
                 raise AssertionError(step)
