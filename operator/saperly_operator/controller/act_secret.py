@@ -151,7 +151,7 @@ async def repair_secret(tools: Tools, observed: Observed) -> None:
         return  # not the plaintext that status knows: nothing is claimed, the next look decides
     record = record_of(key, current, observed.myself.installation, digest).write()
     patch = update_patch(key, view, record=record, data={})
-    await _write_kept(tools, observed, view, patch)
+    await write_kept(tools, observed, view, patch)
 
 
 async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> None:
@@ -172,7 +172,7 @@ async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> Non
     view = SecretView.of(target)
     if view.name != step.source and owned_record(view, key, observed.myself.installation) is None:
         return  # somebody's: the next look says so
-    await _write_kept(tools, observed, view, update_patch(key, view, record=record, data=data))
+    await write_kept(tools, observed, view, update_patch(key, view, record=record, data=data))
 
 
 async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
@@ -186,7 +186,7 @@ async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
     tools.scratch(observed).succeeded("write")
 
 
-async def _write_kept(tools: Tools, observed: Observed, view: SecretView, patch: Object) -> None:
+async def write_kept(tools: Tools, observed: Observed, view: SecretView, patch: Object) -> None:
     """Patch a Secret whose plaintext is safe where it is: a refusal only puts the work off."""
     try:
         body = await tools.kube.patch(SECRETS, view.namespace, view.name, patch, options=PLAIN)
@@ -209,7 +209,7 @@ async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrev
         return  # the next look decides
     metadata = {"uid": view.uid, "resourceVersion": view.version}
     # Crash here: it is out, and status does not say since when. The next look sees it, and counts from then.
-    await _write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
+    await write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
 
 
 async def delete_stray_secret(tools: Tools, observed: Observed, step: DeleteStraySecret) -> None:
@@ -247,7 +247,7 @@ async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) 
     view = tools.cache.secret((observed.key.namespace, step.name))
     if view is None:
         return
-    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY))
+    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY, annotations.APPLIED))
     metadata = {
         "uid": view.uid,
         "resourceVersion": view.version,
@@ -255,4 +255,4 @@ async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) 
         "labels": {annotations.MANAGED_BY_LABEL: None},
     }
     # Crash here: the Secret is released, the finalizer is left. The next look takes it away.
-    await _write_kept(tools, observed, view, {"metadata": metadata})
+    await write_kept(tools, observed, view, {"metadata": metadata})

@@ -16,6 +16,7 @@ from saperly_operator.controller.providers import Providers
 from saperly_operator.controller.scratch import Scratch
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.errors import Conflict, NotFound
+from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.decide import decide
 from saperly_operator.lifecycle.observed import Observed
@@ -110,7 +111,7 @@ class Reconciler:
     async def _rest(self, observed: Observed, decision: Decision) -> float | None:
         step, now = decision.step, self._tools.clock.now()
         if isinstance(step, LeaveAlone):
-            logger.warning(decision.message, extra={"object": observed.key.path, "reason": decision.reason})
+            await self._tell_once(observed, decision)
             return _FOREIGN_RECHECK.total_seconds()
         if isinstance(step, AwaitSweep):
             entry = entry_key((step.provider, step.service_key), observed.key.namespace)
@@ -119,6 +120,16 @@ class Reconciler:
             await self._settle(observed, decision)
         until = step.until if isinstance(step, Done | WaitUntil | Stall | AwaitSweep) else None
         return None if until is None else max(0.0, (until - now).total_seconds())
+
+    async def _tell_once(self, observed: Observed, decision: Decision) -> None:
+        """An event, once a process: status is the other installation's to write, and the two would undo each other."""
+        scratch = self._tools.scratch(observed)
+        if scratch.has_told:
+            return
+        scratch.has_told = True
+        logger.warning(decision.message, extra={"object": observed.key.path, "reason": decision.reason})
+        occurrence = Occurrence(EventType.WARNING, decision.reason, "Reconcile", decision.message)
+        await self._tools.statuses.announce(observed.key, occurrence)
 
     async def _settle(self, observed: Observed, decision: Decision) -> None:
         try:

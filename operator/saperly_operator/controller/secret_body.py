@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-from saperly_operator.controller.observe import kept_target, wanted_labels
+from saperly_operator.controller.observe import kept_target
+from saperly_operator.controller.secret_metadata import (
+    patched_annotations,
+    patched_labels,
+    wanted_annotations,
+    wanted_labels,
+)
 from saperly_operator.kube.api import Object
 from saperly_operator.kube.secrets import SecretView, encoded, entry
 from saperly_operator.lifecycle.naming import Owner
@@ -48,7 +54,7 @@ def create_body(key: SaperlyKey, record: Mapping[str, str], data: Mapping[str, s
             "name": key.secret_name,
             "namespace": key.namespace,
             "labels": wanted_labels(key),
-            "annotations": {**key.spec.secret.annotations, **record},
+            "annotations": {**wanted_annotations(key), **record},
         },
         "type": key.spec.secret.type.value,
         "data": dict(data),
@@ -68,8 +74,8 @@ def update_patch(key: SaperlyKey, view: SecretView, *, record: Mapping[str, str]
         "metadata": {
             "uid": view.uid,
             "resourceVersion": view.version,
-            "labels": wanted_labels(key),
-            "annotations": {**key.spec.secret.annotations, **record},
+            "labels": patched_labels(key, view),
+            "annotations": {**patched_annotations(key, view), **record},
         },
         "data": {**data, **stale},
     }

@@ -5,6 +5,7 @@ by name and lives on in its Secret, while old keys still end when they were to. 
 """
 
 from saperly_operator.lifecycle.case import Case, first_of
+from saperly_operator.lifecycle.checks_adoption import key_recorded
 from saperly_operator.lifecycle.checks_intent import begun_after, record_if_written, service_key_replaced, swept_keys
 from saperly_operator.lifecycle.checks_overlap import dates_changed
 from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
@@ -18,6 +19,7 @@ from saperly_operator.lifecycle.observed import SecretOwned
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
 from saperly_operator.lifecycle.steps import (
     AbandonIntent,
+    AdoptKey,
     AwaitSweep,
     Decision,
     DeleteSecret,
@@ -174,6 +176,17 @@ def _put_off(case: Case, provider: str, service_key: str, work: str) -> Decision
     return Decision(WaitUntil(until), reasons.REVOCATION_FAILED, f"{purpose}; it is tried again by itself.")
 
 
+def _recorded_key_alive(case: Case) -> Decision | None:
+    """Status was lost (a restore), but the Secret's record names this object's key: it is accounted for, then ended.
+
+    What stands in the way of that does not hold the object: the sweep finds the key by its tag.
+    """
+    if case.status.installation is not None:
+        return None  # status is whole: what it named is gone
+    decision = key_recorded(case)
+    return decision if decision is not None and isinstance(decision.step, ReadLive | AdoptKey) else None
+
+
 def _secret_left(case: Case) -> Decision | None:
     """Any Secret of this object: where the spec wants it, where status says that it is, and what a move left."""
     # Live, since a Secret whose label was stripped is not in the cache; deletion happens once, so the read is cheap.
@@ -221,6 +234,7 @@ _CHECKS = (
     _rollout_open,
     _old_key_alive,
     _current_key_alive,
+    _recorded_key_alive,
     _secret_left,
     _nothing_left,
 )

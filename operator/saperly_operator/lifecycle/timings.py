@@ -43,6 +43,12 @@ class Timings:
     orphan_age: timedelta = timedelta(minutes=30)
     # I5: a key that was used although nobody should hold it is revoked when the vendor saw no use of it for this long.
     idle_before_revoke: timedelta = timedelta(hours=24)
+    # A revocation by somebody else mints at most once in this long: whoever revokes again means it.
+    remint_interval: timedelta = timedelta(hours=24)
+    # Attributes that somebody else keeps changing are put right at once three times, then more and more rarely; after
+    # twice the longest wait without a change they count from one again.
+    drift_first: timedelta = timedelta(hours=1)
+    drift_longest: timedelta = timedelta(hours=24)
     # How often a key whose revocation is held up is looked at again.
     held_recheck: timedelta = timedelta(hours=1)
     # A rollout is looked at first after this long, then ever more rarely …

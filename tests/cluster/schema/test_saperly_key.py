@@ -121,6 +121,7 @@ REFUSED = table(
     Refused("spec.rotation.overlap", 3600, "must be of type string"),
     Refused("spec.rotation.jitter", "10 min", DURATION),
     Refused("spec.deletionPolicy", "Delete", 'supported values: "Revoke", "Orphan"'),
+    Refused("spec.onRemoteRevocation", "Ignore", 'supported values: "Remint", "Hold"'),
     Refused("spec.suspend", "yes", "must be of type boolean"),
 )
 
@@ -158,6 +159,7 @@ ACCEPTED = table(
     Accepted("spec.rotation.jitter", "0s"),
     Accepted("spec.deletionPolicy", "Revoke"),
     Accepted("spec.deletionPolicy", "Orphan"),
+    Accepted("spec.onRemoteRevocation", "Hold"),
     Accepted("spec.suspend", True),
 )
 
@@ -238,6 +240,7 @@ def test_an_empty_spec_is_enough_and_shows_what_is_in_force(judge: Judge) -> Non
         "secret": {"key": "SAPERLY_API_KEY", "type": "Opaque"},
         "rotation": {"overlap": "1h", "jitter": "10m"},
         "deletionPolicy": "Revoke",
+        "onRemoteRevocation": "Remint",
         "suspend": False,
     }
 

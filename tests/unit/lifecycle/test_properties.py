@@ -12,6 +12,7 @@ from saperly_operator.lifecycle.steps import (
     AwaitSweep,
     Decision,
     Done,
+    InspectKey,
     LeaveAlone,
     Mint,
     Reschedule,
@@ -130,6 +131,18 @@ def test_what_a_secret_lacks_is_concluded_from_a_live_look_only(given: Observed)
         held = given.memory.held
         assert given.key.is_being_deleted
         assert held is not None, "whose plaintext never left this process"
+
+
+@many
+@given(observations() | unhindered())
+def test_a_list_alone_never_mints_nor_retires_a_key_that_was_referred_to(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    if isinstance(step, StoreIntent) and step.intent.trigger == reasons.REVOKED_EXTERNALLY:
+        assert status.revoked is not None, "Saperly said so, with a date"
+        assert status.current is not None
+        assert status.revoked.id == status.current.id
+    if isinstance(step, InspectKey):
+        assert step.ref == status.current
 
 
 @many
