@@ -6,11 +6,12 @@ Each deed takes effect at once. What lasts for a while (an outage, a full quota)
 from collections.abc import Callable
 from datetime import timedelta
 
-from saperly_operator.kube.api import CONFIG_MAPS, PLAIN, SAPERLY_KEYS, SECRETS, Object
+from saperly_operator.kube.api import CONFIG_MAPS, DEPLOYMENTS, PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.simulator.settings import Limits
 from saperly_operator.simulator.state import Scope
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.history import NAMES, Deed, History
+from tests.simulation.pods import RollsOut
 from tests.support.memory_kube import SecretQuota, SecretsRefused
 
 # --- SaperlyKeys --------------------------------------------------------------------------------------------------
@@ -27,6 +28,30 @@ async def rename_secret(history: History, name: str) -> None:
         entry = history.random.choice(["SAPERLY_API_KEY", "TOKEN"])
         secret = history.random.choice([name, f"{name}-renamed"])
         await history.world.apply(name, secret={"name": secret, "key": entry})
+
+
+async def ask_for_care(history: History, name: str) -> None:
+    """Workloads to restart (one is there, one is not), the old plaintext kept, old keys that have to stand idle."""
+    if not await history.world.key(name):
+        return
+    workloads = [{"kind": "Deployment", "name": "agent"}, {"kind": "StatefulSet", "name": "absent"}]
+    rotation = {"overlap": history.random.choice(["0s", "10m", "1h"]), "maxOverlap": "4h"}
+    await history.world.apply(
+        name,
+        restart=history.random.choice([[], workloads[:1], workloads[:1], workloads]),
+        secret={"previousKey": history.random.choice([None, "OLD", "OLD", "OLDER"])},
+        rotation={**rotation, "requireIdle": history.random.random() < 0.5},
+    )
+    if not history.world.kube.snapshot(DEPLOYMENTS, NAMESPACE):
+        await RollsOut(history.world, "agent", history.random.choice([1, 300, 5000])).deploy()
+    await history.world.annotate(name, rotate_requested_at=str(history.random.random()))
+
+
+async def alter_old_plaintext(history: History, name: str) -> None:
+    key = await history.world.key(name)
+    if key is not None and key.spec.secret.previous_key is not None:
+        value = history.random.choice(["b29wcw==", None])
+        await history.world.edit_secret(key.secret_name, {"data": {key.spec.secret.previous_key: value}})
 
 
 async def claim_the_others_secret(history: History, name: str) -> None:
@@ -306,6 +331,7 @@ async def rotate_by_schedule(history: History, name: str) -> None:
 
 DEEDS: tuple[Deed, ...] = (
     *(apply, apply, apply, apply, rename_secret, rename_secret, claim_the_others_secret),
+    *(ask_for_care, ask_for_care, ask_for_care, alter_old_plaintext),
     *(choose_deletion_policy, suspend, request_rotation, request_rotation, request_many_rotations),
     *(delete, delete, recreate, force_delete, delete_the_namespace),
     *(delete_secret, delete_secret, alter_secret, strip_label, strip_record, name_another_key_in_the_record),

@@ -33,7 +33,8 @@ Objects = list[Object]
 Events = list[tuple[str, Object]]
 """What a watch shows: the type of each event and its object."""
 
-_WITH_STATUS = frozenset({"saperlykeys", "clustersaperlyproviders", "saperlyproviders"})
+_WORKLOADS = frozenset({"deployments", "statefulsets", "daemonsets"})
+_WITH_STATUS = _WORKLOADS | {"saperlykeys", "clustersaperlyproviders", "saperlyproviders"}
 _KEPT_BY_THE_SERVER = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "resourceVersion")
 
 
@@ -139,7 +140,7 @@ class MemoryKube:
         if resource.plural == "secrets":
             new.setdefault("type", "Opaque")
         if resource.plural in _WITH_STATUS:
-            new["status"] = {"observedGeneration": -1}
+            new["status"] = {} if resource.plural in _WORKLOADS else {"observedGeneration": -1}
         self._created += 1
         metadata |= {
             "uid": _uid(self._created),

@@ -19,6 +19,8 @@ from saperly_operator.lifecycle.observed import (
     SweepView,
 )
 from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.lifecycle.workloads import WorkloadLook
+from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.concealed import Plaintext
 
 _LONGEST_RETRY_AFTER = 3600.0
@@ -52,13 +54,19 @@ class Scratch:
     turn: Turn | None = None
     sweeps: dict[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: dict[str, datetime] = field(default_factory=dict)
+    workloads: dict[WorkloadRef, WorkloadLook] = field(default_factory=dict)
     _failures: dict[str, int] = field(default_factory=dict)
 
     def memory(self) -> Memory:
         """The part that decisions may rest on; the plaintext itself is not in it."""
-        has_turn = self.turn is not None
         return Memory(
-            self.held, self.redacted, self.preflight, dict(self.sweeps), dict(self.not_before), has_turn=has_turn
+            self.held,
+            self.redacted,
+            self.preflight,
+            dict(self.sweeps),
+            dict(self.not_before),
+            has_turn=self.turn is not None,
+            workloads=dict(self.workloads),
         )
 
     def hold(self, held: HeldKey, plaintext: Plaintext) -> None:

@@ -7,7 +7,16 @@ handled there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.resources.saperly_key_status import Intent, KeyAttribute, KeyRef, RetiringKey, SecretStatus
+from saperly_operator.lifecycle.workloads import Workload
+from saperly_operator.resources.saperly_key_status import (
+    Intent,
+    KeyAttribute,
+    KeyRef,
+    RestartStatus,
+    RetiringKey,
+    SecretStatus,
+)
+from saperly_operator.resources.workload import RestartMark, WorkloadRef
 from saperly_operator.saperly.models import UpdateRequest
 
 # --- rest ----------------------------------------------------------------------------------------------------------
@@ -161,6 +170,42 @@ class DeleteStraySecret:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class WithdrawPrevious:
+    """Take an old plaintext out of the Secret ``secret``: what is under ``entry``, if it has that fingerprint."""
+
+    secret: str
+    entry: str
+    fingerprint: str
+
+
+# --- restarting ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtWorkloads:
+    """Read workloads whose rollout is awaited."""
+
+    workloads: tuple[WorkloadRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Put ``mark`` on the pod template of a workload, in exactly the state in which it was ``seen``."""
+
+    workload: WorkloadRef
+    seen: Workload
+    mark: RestartMark
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """Store how far the restarts are, and the dates that old keys have now."""
+
+    restarted: RestartStatus | None
+    retiring: tuple[RetiringKey, ...]
+
+
 # --- retiring and deleting -----------------------------------------------------------------------------------------
 
 
@@ -224,6 +269,10 @@ Step = (
     | RepairSecret
     | MoveSecret
     | DeleteStraySecret
+    | WithdrawPrevious
+    | LookAtWorkloads
+    | Restart
+    | Reschedule
     | Retire
     | RevokeCurrent
     | ReleaseKey

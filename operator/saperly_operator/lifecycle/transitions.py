@@ -5,15 +5,17 @@ that outlive every crash: no key id leaves ``current`` or ``retiring`` without a
 serial never falls.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 
-from saperly_operator.lifecycle.references import retiring
+from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, replaced
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import (
     Failure,
     Intent,
     KeyAttribute,
     KeyRef,
+    RestartStatus,
     RetiringKey,
     RotationStatus,
     SaperlyKeyStatus,
@@ -54,26 +56,45 @@ def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
 
 
 def key_delivered(
-    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, overlap: timedelta
+    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, previous_key: str | None
 ) -> SaperlyKeyStatus:
-    """The Secret holds ``current``; what it held before lives on for ``overlap`` and then goes."""
+    """The Secret holds ``current``; what it held before is on its way out, once nobody needs it any more.
+    ``previous_key`` is where in the Secret's data the old plaintext is, if it was kept."""
     status = key.status
     before, intent = status.current, status.intent
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)
     reason = intent.trigger if intent is not None else "Replaced"
-    old = (retiring(before, reason, now + overlap),) if before is not None else ()
+    old = (_replaced(key, before, reason, now, previous_key),) if before is not None else ()
+    # Where nobody is restarted any more, nothing is left that an older key could wait for.
+    older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=now, last_handled_request=answered_request(key)
     )
     return status.changed(
         current=current,
-        retiring=_joined(status.retiring, old),
+        retiring=_joined(older, old),
         intent=None,
         secret=secret,
         failure=None,
         rotation=rotation,
+        # Nothing runs with a key that never was: a first one restarts nobody.
+        restarted=RestartStatus(serial=current.serial, started_at=now) if old and key.spec.restart else None,
     )
+
+
+def _replaced(key: SaperlyKey, before: KeyRef, reason: str, now: datetime, previous_key: str | None) -> RetiringKey:
+    kept = key.status.secret
+    mark = kept.fingerprint if kept is not None else None
+    return replaced(before, reason, now, key.spec).changed(fingerprint=mark, previous_key=previous_key)
+
+
+def rescheduled(
+    status: SaperlyKeyStatus, restarted: RestartStatus | None, entries: tuple[RetiringKey, ...]
+) -> SaperlyKeyStatus:
+    """How far the restarts are, and when old keys go. No entry comes or goes by it."""
+    assert [entry.id for entry in entries] == [entry.id for entry in status.retiring]
+    return status.changed(restarted=restarted, retiring=entries)
 
 
 def answered_request(key: SaperlyKey) -> str | None:
@@ -121,6 +142,11 @@ def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **deta
     before = status.failure
     count = before.count + 1 if before is not None and before.code == code else 1
     return Failure.model_validate({"code": code, "count": count, "retry_at": retry_at, **details})
+
+
+def _no_longer_waiting(status: SaperlyKeyStatus, now: datetime, key: SaperlyKey) -> Iterator[RetiringKey]:
+    for entry in status.retiring:
+        yield overlap_started(entry, now, key.spec.rotation) if awaits_rollout(entry) else entry
 
 
 def _joined(before: tuple[RetiringKey, ...], more: tuple[RetiringKey, ...]) -> tuple[RetiringKey, ...]:
