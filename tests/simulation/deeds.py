@@ -6,7 +6,7 @@ Each deed takes effect at once. What lasts for a while (an outage, a full quota)
 from collections.abc import Callable
 from datetime import timedelta
 
-from saperly_operator.kube.api import DEPLOYMENTS, PLAIN, SAPERLY_KEYS, SECRETS, Object
+from saperly_operator.kube.api import CONFIG_MAPS, DEPLOYMENTS, PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.simulator.settings import Limits
 from saperly_operator.simulator.state import Scope
 from tests.simulation.cluster import NAMESPACE
@@ -282,6 +282,53 @@ async def swap_the_service_key(history: History, name: str) -> None:
     history.for_a_while(history.random.choice([100, 5000, 20000]), end)
 
 
+async def lose_the_namespace_and_restore_it(history: History, name: str) -> None:
+    """Secrets come back first, then SaperlyKeys with new uids and no status."""
+    world = history.world
+    saved = world.saved()
+    world.kube.wipe(NAMESPACE)
+    await world.live_on(seconds=history.random.choice([0.1, 100, 5000]))
+    await world.bring_back(saved, seconds=history.random.choice([0.1, 60, 4000]))
+
+
+async def copy_etcd(history: History, name: str) -> None:
+    history.copy = history.world.kube.backup()
+
+
+async def roll_etcd_back(history: History, name: str) -> None:
+    world = history.world
+    if history.copy is None:
+        return
+    world.roll_back(history.copy)
+    for body in world.kube.snapshot(SAPERLY_KEYS):
+        current = body["status"].get("current")
+        child = world.core.store.child(current["id"]) if current else None
+        if child is not None and not child.is_live:
+            history.revoked.add(child.id)  # rotated away since: by this status it was revoked by somebody else
+
+
+async def start_a_second_installation(history: History, name: str) -> None:
+    """In another cluster, on the same service key."""
+    world = history.world
+    if not world.others:
+        second = world.another_cluster("second")
+        await second.set_up(world.service_key, sweepInterval="1h")
+        await second.apply(name)
+
+
+async def clone_everything(history: History, name: str) -> None:
+    world = history.world
+    if not world.others and world.kube.snapshot(CONFIG_MAPS):  # before that there was no installation to clone
+        world.clone("clone")
+
+
+async def rotate_by_schedule(history: History, name: str) -> None:
+    schedule = history.random.choice(["2h", "@hourly"])
+    await history.world.apply(name, rotation={"schedule": schedule, "overlap": "20m", "jitter": "5m"})
+    seconds = history.random.choice([4000, 9000])
+    history.for_a_while(seconds, lambda: _patch_key(history, name, {"spec": {"rotation": {"schedule": None}}}))
+
+
 DEEDS: tuple[Deed, ...] = (
     *(apply, apply, apply, apply, rename_secret, rename_secret, claim_the_others_secret),
     *(ask_for_care, ask_for_care, ask_for_care, alter_old_plaintext),
@@ -290,7 +337,8 @@ DEEDS: tuple[Deed, ...] = (
     *(delete_secret, delete_secret, alter_secret, strip_label, strip_record, name_another_key_in_the_record),
     *(fill_the_quota, refuse_secrets, revoke_in_the_portal, use_keys, vendor_down, throttle, block),
     *(kubernetes_down, break_a_watch, break_a_watch, start_another_process, kill_the_operator, stall_the_operator),
-    *(jump_the_clock, swap_the_service_key),
+    *(jump_the_clock, swap_the_service_key, rotate_by_schedule, rotate_by_schedule, clone_everything),
+    *(lose_the_namespace_and_restore_it, copy_etcd, copy_etcd, roll_etcd_back, start_a_second_installation),
 )
 
 End = Callable[[], None]

@@ -46,7 +46,15 @@ async def _judge_object(history: History, cluster: Cluster, name: str) -> set[st
     assert digest is not None, f"{what} has no Secret"
     assert digest == child.digest, f"{what} has another plaintext in its Secret"
     await _judge_old_plaintexts(cluster, key, child)
+    if child.is_live and not _is_invisible(history, child) and "swap_the_service_key" not in history.done:
+        _judge_attributes(key, child, what)
     return {current.id, *(entry.id for entry in key.status.retiring)}
+
+
+def _judge_attributes(key: SaperlyKey, child: Child, what: str) -> None:
+    """The vendor's row is as the spec asks; what was taken out of the spec was cleared."""
+    asked = (key.spec.agent_label, key.spec.monthly_cap_cents)
+    assert (child.agent_label, child.monthly_cap_cents) == asked, f"{what}: {child} is not as the spec asks: {asked}"
 
 
 async def _judge_old_plaintexts(cluster: Cluster, key: SaperlyKey, current: Child) -> None:
