@@ -91,7 +91,9 @@ class Process:
     def stall(self, seconds: float | None) -> None:
         """Stand still for so long (None: until it is woken), if it does not already."""
         if self.is_running:
-            self.cluster.interruptions.note(self.name, f"stands still {'' if seconds is None else f'for {seconds:.0f} s'}")
+            self.cluster.interruptions.note(
+                self.name, f"stands still {'' if seconds is None else f'for {seconds:.0f} s'}"
+            )
             self.has_stalled = True
             self._thawed = asyncio.get_running_loop().create_future()
             self.cluster.stalled(self, seconds)
