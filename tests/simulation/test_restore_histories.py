@@ -45,15 +45,16 @@ def marks_of(body: Object) -> dict[str, str]:
 
 async def use_for(world: World, hours: int) -> None:
     """Agents use what their Secrets hold, all the time."""
-    for _ in range(hours):
+    for _ in range(3 * hours):
         await world.use_keys()
-        await world.live_on(hours=1)
+        await world.live_on(minutes=20)
 
 
 def copy_of(world: World, *, uid: str | None) -> Cluster:
     """Another cluster that holds all that this one does; ``uid`` is kube-system's there, None for the same."""
     cluster = world.another_cluster("copy")
     cluster.kube.restore(world.kube.backup())
+    cluster.kube._version = 1_000_000
     if uid is not None:
         cluster.kube._find("GET", NAMESPACES, ("", "kube-system"))["metadata"]["uid"] = uid
     # Both know the same keys by the same tag, and either may revoke what it takes for its own.
@@ -187,7 +188,7 @@ def test_a_restore_under_another_kube_system_uid_waits_and_goes_on_when_it_is_mo
         }
         # The original is gone for good; the copy takes its place.
         before = await installation_of(copy)
-        await world.stop()
+        await Cluster.stop(world)
         world.kube.wipe(NAMESPACE)
         await decided(copy, new=False)
         await copy.live_on(hours=3)
@@ -292,6 +293,7 @@ def test_a_service_keys_content_swapped_in_place(accepted: bool) -> None:
     async def story(world: World) -> None:
         first = await first_key(world)
         await world.put_service_key(world.control.create_service_key().plaintext)
+        await world.live_on(hours=2)  # until it is read again
         await world.annotate("support", rotate_requested_at="now")
         await world.delete_secret("support")
         await world.live_on(hours=10)

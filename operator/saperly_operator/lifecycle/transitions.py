@@ -31,13 +31,11 @@ Ref = TypeVar("Ref", bound=KeyRef)
 def intent_stored(status: SaperlyKeyStatus, intent: Intent, installation: str) -> SaperlyKeyStatus:
     """A request may be sent from now on."""
     recent = (*status.recent_intents, intent.started_at)[-_RECENT_INTENTS:]
-    reminted_at = intent.started_at if intent.trigger == reasons.REVOKED_EXTERNALLY else status.reminted_at
     return status.changed(
         intent=intent,
         serial=intent.serial,
         installation=installation,
         recent_intents=recent,
-        reminted_at=reminted_at,
     )
 
 
@@ -85,6 +83,7 @@ def key_delivered(
     # A key that somebody else revoked is gone already: Saperly said so, with the date.
     is_dead = before is not None and status.revoked is not None and status.revoked.id == before.id
     old = (retiring(before, reason, now + overlap),) if before is not None and not is_dead else ()
+    reminted_at = now if reason == reasons.REVOKED_EXTERNALLY else status.reminted_at
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=now, last_handled_request=answered_request(key)
     )
@@ -96,6 +95,7 @@ def key_delivered(
         failure=None,
         rotation=rotation,
         revoked=None,
+        reminted_at=reminted_at,
     )
 
 
