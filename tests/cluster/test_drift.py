@@ -1,14 +1,12 @@
 """What people do at the vendor behind the operator's back, on the real cluster: what a sweep makes of it."""
 
-import subprocess
-import sys
-
 import pytest
 
 from saperly_operator.lifecycle.naming import Owner, Tag, vendor_name
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.simulator.control_orders import KeyOrder
 from saperly_operator.simulator.state import Operation
+from tests.cluster.commands import saperly_operator
 from tests.cluster.user import User, holds_key
 from tests.support.waiting import eventually
 
@@ -136,13 +134,4 @@ def test_another_service_key_in_the_same_secret_is_not_used(user: User) -> None:
 
 
 def orphans(user: User, *args: str) -> str:
-    """The command, as an administrator runs it; what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "saperly_operator.cli.main", "orphans", *args],
-        env={"KUBECONFIG": str(user.kubectl.kubeconfig), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
+    return saperly_operator(user.kubectl, "orphans", *args)

@@ -33,13 +33,11 @@ Ref = TypeVar("Ref", bound=KeyRef)
 def intent_stored(status: SaperlyKeyStatus, intent: Intent, installation: str) -> SaperlyKeyStatus:
     """A request may be sent from now on."""
     recent = (*status.recent_intents, intent.started_at)[-_RECENT_INTENTS:]
-    reminted_at = intent.started_at if intent.trigger == reasons.REVOKED_EXTERNALLY else status.reminted_at
     return status.changed(
         intent=intent,
         serial=intent.serial,
         installation=installation,
         recent_intents=recent,
-        reminted_at=reminted_at,
     )
 
 
@@ -91,6 +89,7 @@ def key_delivered(
     old = (_replaced(key, before, reason, now, previous_key),) if before is not None and lives_on else ()
     # Where nobody is restarted any more, nothing is left that an older key could wait for.
     older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
+    reminted_at = now if reason == reasons.REVOKED_EXTERNALLY else status.reminted_at
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=now, last_handled_request=answered_request(key)
     )
@@ -101,11 +100,9 @@ def key_delivered(
         secret=secret,
         failure=None,
         rotation=rotation,
-        # Nothing runs with a key that never was: a first one restarts nobody.
-        restarted=RestartStatus(serial=current.serial, started_at=now)
-        if before is not None and key.spec.restart
-        else None,
+        restarted=_restart_of(key, current, now),
         revoked=None,
+        reminted_at=reminted_at,
     )
 
 

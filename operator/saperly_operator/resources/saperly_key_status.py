@@ -214,7 +214,7 @@ class SaperlyKeyStatus(ApiModel):
     revoked: RevokedOutside | None = None
     """The current key, when somebody else has revoked it and no other has taken its place yet."""
     reminted_at: Timestamp | None = None
-    """When a revocation by somebody else last caused a mint; it does so at most once in 24 hours."""
+    """When a key was last delivered in place of one that somebody else revoked; that is so at most once in 24 hours."""
     drift: Annotated[tuple[Drift, ...], Field(max_length=64), ListMap(keys=("id",))] = ()
     """Keys whose attributes somebody else changed at Saperly, and how often that was put right."""
     unowned: Annotated[tuple[UnownedKey, ...], Field(max_length=32), ListMap(keys=("id",))] = ()
