@@ -116,7 +116,10 @@ def _held_by_another_process(case: Case) -> Decision | None:
     intent, myself = _intent(case), case.observed.myself
     if intent.holder == myself.holder:
         return None
-    settled = max(myself.started_at, intent.started_at) + case.timings.takeover_settle
+    # Counted from when this process first saw that holder's name on it, by this process's own clock: another's may be
+    # hours ahead, and one that took it over a moment ago has all of its requests still before it.
+    since = case.observed.memory.intent_seen_at or myself.started_at
+    settled = max(myself.started_at, since) + case.timings.takeover_settle
     message = "Another process of the operator began this; waiting for what it may have under way to settle."
     if case.now < settled:
         return Decision(WaitUntil(settled), reasons.RESUMING, message)

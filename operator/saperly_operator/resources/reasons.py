@@ -159,7 +159,7 @@ FIRST_SYNC: Final = "FirstSync"
 """There was no key yet."""
 
 PROVIDER_CHANGED: Final = "ProviderChanged"
-"""The spec names another provider than the one that minted the key."""
+"""The spec names another provider than the one that minted the key, or that is of another environment now."""
 
 ROTATION_REQUESTED: Final = "RotationRequested"
 """The annotation ``saperly.com/rotate-requested-at`` has a new value."""
@@ -247,6 +247,9 @@ SECRET_IMMUTABLE: Final = "SecretImmutable"
 
 SECRET_WRITE_REFUSED: Final = "SecretWriteRefused"
 """Kubernetes refuses the write of the Secret; the message says why."""
+
+SECRET_CONTESTED: Final = "SecretContested"
+"""Something takes labels or annotations off the Secret again and again; they are put back more and more rarely."""
 
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
 """A ResourceQuota of the namespace leaves no room for the Secret."""

@@ -148,11 +148,14 @@ NOTHING_KNOWN = {
 }
 
 
-def of_another(base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR) -> Observed:
-    """Another process stored the intent that long ago, and we are up for that long."""
-    return changed(
+def of_another(
+    base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR, seen: timedelta | None = None
+) -> Observed:
+    """Another process stored the intent that long ago by its clock; we are up, and have seen its name on it, so long."""
+    ours = changed(
         with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored), myself=myself(started_at=NOW - up)
     )
+    return with_memory(ours, intent_seen_at=NOW - (up if seen is None else seen))
 
 
 TAKEOVER = {
@@ -165,11 +168,14 @@ TAKEOVER = {
     "another process's intent is taken over once we are up for a minute": Row(
         of_another(minting(), up=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
-    "an intent that another process stored while we were up waits as well": Row(
-        of_another(minting(), stored=59 * SECOND), WaitUntil(NOW + SECOND), reasons.RESUMING, "to settle"
+    "an intent that another process stored, or took over, while we were up waits as well": Row(
+        of_another(minting(), seen=59 * SECOND), WaitUntil(NOW + SECOND), reasons.RESUMING, "to settle"
     ),
     "and is taken over after a minute": Row(
-        of_another(minting(), stored=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
+        of_another(minting(), seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
+    ),
+    "one that was stored under a clock a day ahead is taken over all the same": Row(
+        of_another(minting(), stored=-24 * HOUR, seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
     "another process's intent is taken over before anything is made of a replay": Row(
         of_another(redacted()), TakeOver(), reasons.RESUMING, "Taking over"

@@ -37,6 +37,7 @@ from tests.builders import (
     being_deleted,
     changed,
     delivered,
+    live,
     myself,
     restarting,
     with_memory,
@@ -220,5 +221,5 @@ def test_ready_stays_true_and_nothing_is_stalled_while_a_rollout_is() -> None:
 
 
 def test_the_current_key_of_a_deleted_object_is_not_awaited_for() -> None:
-    gone = with_status(being_deleted(restarting()), retiring=())
+    gone = live(with_status(being_deleted(restarting()), retiring=()))
     assert isinstance(decide(gone, NOW, TIMINGS).step, RevokeCurrent)
