@@ -256,6 +256,24 @@ def test_a_record_that_names_somebody_elses_key() -> None:
     tell(story)
 
 
+def test_a_record_that_names_the_lost_key() -> None:
+    """Its id was written into the Secret by hand, beside the plaintext of the key before."""
+
+    async def story(world: World) -> None:
+        child = await first_key(world)
+        world.interruptions.upon.append(Upon(POST, Event.CRASH_AFTER))
+        await world.annotate("support", rotate_requested_at="now")
+        await world.live_on(seconds=1)
+        lost = world.ledger()[-1]
+        await world.edit_secret("support", {"metadata": {"annotations": {"saperly.com/key-id": lost.id}}})
+        await world.live_on(hours=4)
+        current = await delivered(world)
+        assert current.id not in (child.id, lost.id)
+        assert [each.id for each in world.live()] == [current.id]
+
+    tell(story)
+
+
 # --- requests and deletions -----------------------------------------------------------------------------------------
 
 
@@ -292,6 +310,26 @@ def test_delete_with_an_undelivered_post(event: Event) -> None:
         assert world.live() == []
 
     tell(story, Interruptions(lateness=lambda: 55.0))
+
+
+def test_a_request_is_not_repeated_for_an_object_that_is_gone() -> None:
+    """Its process stood still, and its watch with it, while another one saw the object to its end."""
+
+    async def story(world: World) -> None:
+        world.interruptions.upon.append(Upon(POST, Event.LOST_BEFORE))
+        await world.apply("support")
+        await world.live_on(seconds=1)
+        [first] = world.processes
+        first.interrupt_watches()
+        first.stall(None)
+        await world.delete("support")
+        await world.live_on(hours=1)
+        assert await world.key("support") is None
+        world.wake(first)
+        await world.live_on(hours=1)
+        assert world.ledger() == []
+
+    tell(story)
 
 
 def test_orphan_then_three_sweeps() -> None:

@@ -11,7 +11,8 @@ The histories that this order closes:
   have landed, says which keys carry this serial; they are retired and the serial moves on.
 
 A record in a Secret is never trusted by itself: whoever may edit the Secret could name somebody else's key there.
-It counts once the vendor's own row says that this object's intent minted that id.
+It counts once the vendor's own row says that this object's intent minted that id, and the rest of the record fits both:
+an id alone may have been written into the record of the key before.
 """
 
 from datetime import datetime, timedelta
@@ -156,9 +157,11 @@ def record_if_written(case: Case, row: ChildKey) -> Decision | None:
     """The Secret, read live, holds the key that the vendor says is this intent's: only the record is missing."""
     secret, intent = case.observed.secret, _intent(case)
     match secret:
-        case SecretOwned(record=record, fingerprint=str() as fingerprint, intact=True) if (
-            record and record.key_id == row.id
-        ):
+        case SecretOwned(record=record, fingerprint=str() as fingerprint, intact=True) if record and (
+            record.key_id,
+            record.key_prefix,
+            record.serial,
+        ) == (row.id, row.key_prefix, intent.serial):
             ref = minted_ref(row, intent)
             kept = SecretStatus(name=case.key.secret_name, key=case.key.spec.secret.key, fingerprint=fingerprint)
             return Decision(Record(ref, kept), reasons.AVAILABLE, _delivered(kept.name, ref))
@@ -264,7 +267,13 @@ def _has_turn(case: Case) -> bool:
 
 
 def _not_answered_yet(case: Case) -> Decision | None:
-    return Decision(Mint(_intent(case)), reasons.MINTING, "Minting a key at Saperly.")
+    intent, minting = _intent(case), "Minting a key at Saperly."
+    # The first request goes out on the patch that stored its intent. Later the intent may have been closed, or taken
+    # over, by a process that this one knows nothing of while its watch stands still.
+    is_fresh = abs(case.now - intent.started_at) < case.timings.preflight_valid
+    if not is_fresh and not case.observed.is_live:
+        return Decision(ReadLive(), reasons.MINTING, minting)
+    return Decision(Mint(intent), reasons.MINTING, minting)
 
 
 _CHECKS = (

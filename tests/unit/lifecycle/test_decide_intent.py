@@ -265,6 +265,18 @@ LOST = {
         reasons.PLAINTEXT_LOST,
         "revoked",
     ),
+    "an id that was written into the record of another key proves nothing": Row(
+        changed(live(redacted(fenced=True)), secret=a_secret(record=a_record(2, key_id="key-1"))),
+        abandoned(reasons.PLAINTEXT_LOST, "key-1"),
+        reasons.PLAINTEXT_LOST,
+        "revoked",
+    ),
+    "nor does one beside the prefix of another key": Row(
+        changed(live(redacted(fenced=True)), secret=a_secret(record=a_record(key_prefix="sk_test_2"))),
+        abandoned(reasons.PLAINTEXT_LOST, "key-1"),
+        reasons.PLAINTEXT_LOST,
+        "revoked",
+    ),
     "an id that was written beside other data proves nothing": Row(
         changed(live(redacted(fenced=True)), secret=a_secret(intact=False)),
         abandoned(reasons.PLAINTEXT_LOST, "key-1"),
@@ -331,14 +343,23 @@ UNANSWERED = with_status(
 SWEPT_OLD = with_memory(OLD, sweeps=a_sweep(ROW, begun_at=NOW))
 
 AGE = {
-    "an intent of 11 h is replayed": Row(aged(11 * HOUR), Mint, reasons.MINTING, "Minting"),
+    "an intent stored a moment ago is posted as it is known": Row(
+        aged(TIMINGS.preflight_valid - SECOND), Mint, reasons.MINTING, "Minting"
+    ),
+    "an intent stored longer ago is read live before anything is sent": Row(
+        aged(TIMINGS.preflight_valid), ReadLive(), reasons.MINTING, "Minting"
+    ),
+    "one that seems to be of a later moment as well": Row(
+        aged(-TIMINGS.preflight_valid), ReadLive(), reasons.MINTING, "Minting"
+    ),
+    "an intent of 11 h is replayed": Row(live(aged(11 * HOUR)), Mint, reasons.MINTING, "Minting"),
     "an older one is not: a list will tell": Row(
         OLD,
         AwaitSweep(PROVIDER, ENTRY, NOW - 11 * HOUR - SECOND + SETTLE, SOON),
         reasons.OUTCOME_UNKNOWN,
         "the list of keys at Saperly will tell",
     ),
-    "an intent from 10 min ahead is replayed": Row(aged(-10 * MINUTE), Mint, reasons.MINTING, "Minting"),
+    "an intent from 10 min ahead is replayed": Row(live(aged(-10 * MINUTE)), Mint, reasons.MINTING, "Minting"),
     "one from further ahead is not; its requests settle first": Row(
         aged(-10 * MINUTE - SECOND), WaitUntil(LATE), reasons.OUTCOME_UNKNOWN, "will tell"
     ),
@@ -438,13 +459,13 @@ UNKNOWN = {
         THREE_UNKNOWNS, WaitUntil(NOW - SECOND + SETTLE), reasons.OUTCOME_UNKNOWN, "will tell"
     ),
     "two over 5 min do not": Row(
-        with_status(FIVE_MINUTES_AGO, failure=failure(count=2)), Mint, reasons.MINTING, "Minting"
+        live(with_status(FIVE_MINUTES_AGO, failure=failure(count=2))), Mint, reasons.MINTING, "Minting"
     ),
     "three within less than 5 min do not": Row(
-        with_status(aged(5 * MINUTE - SECOND), failure=failure(count=3)), Mint, reasons.MINTING, "Minting"
+        live(with_status(aged(5 * MINUTE - SECOND), failure=failure(count=3))), Mint, reasons.MINTING, "Minting"
     ),
     "three that never left this machine do not": Row(
-        with_status(FIVE_MINUTES_AGO, failure=failure(reasons.SAPERLY_UNREACHABLE, count=3)),
+        live(with_status(FIVE_MINUTES_AGO, failure=failure(reasons.SAPERLY_UNREACHABLE, count=3))),
         Mint,
         reasons.MINTING,
         "Minting",
