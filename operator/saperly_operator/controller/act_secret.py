@@ -8,7 +8,7 @@ write either is in the Secret it read, or will fail.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from saperly_operator.controller.observe import Target, kept_target, owned_record, secret_state
+from saperly_operator.controller.observe import Target, fitting_entries, kept_target, owned_record, secret_state
 from saperly_operator.controller.refusals import Refusal, foreign_refusal, refusal_of
 from saperly_operator.controller.secret_body import (
     carried_previous,
@@ -159,10 +159,11 @@ async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> Non
     key, current, kept = observed.key, observed.key.status.current, observed.key.status.secret
     source = await read_secret(tools, key.namespace, step.source)
     target = source if step.source == key.secret_name else await read_secret(tools, key.namespace, key.secret_name)
-    plaintext = entry(source, step.source_key) if source is not None else None
-    if source is None or plaintext is None or current is None or kept is None:
+    if source is None or current is None or kept is None:
         return
-    if fingerprint(key.metadata.uid, plaintext_digest(plaintext)) != kept.fingerprint:
+    entries = fitting_entries(SecretView.of(source), key)
+    plaintext = entry(source, step.source_key if step.source_key in entries else entries[0]) if entries else None
+    if plaintext is None:
         return  # altered meanwhile: the next look sees that, and mints
     record = record_of(key, current, observed.myself.installation, plaintext_digest(plaintext)).write()
     data = plaintext_data(key, plaintext) | carried_previous(key, source)

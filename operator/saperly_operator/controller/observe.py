@@ -93,8 +93,8 @@ class Observer:
             self._cache.drop_secret(key)
 
     def _observed(self, key: SaperlyKey, freshness: Freshness) -> Observed:
-        kept = kept_target(key)
         wanted = Target(key.secret_name, key.spec.secret.key)
+        kept = self._located(key, wanted)
         return Observed(
             key=key,
             freshness=freshness,
@@ -107,6 +107,18 @@ class Observer:
             older_claimant=self._older_claimant(key),
             stray_secrets=self._stray_secrets(key),
         )
+
+    def _located(self, key: SaperlyKey, wanted: Target) -> Target:
+        """Where the plaintext is: by status, or else under another entry of the same Secret.
+
+        So it is when a move within the Secret was carried out, and the spec changed again before it was recorded.
+        """
+        kept = kept_target(key)
+        view = self._cache.secret((key.namespace, kept.secret))
+        entries = fitting_entries(view, key) if view is not None else ()
+        if not entries or kept.entry in entries:
+            return kept
+        return wanted if wanted.secret == kept.secret and wanted.entry in entries else Target(kept.secret, entries[0])
 
     def _secret_state(self, key: SaperlyKey, target: Target) -> SecretState:
         view = self._cache.secret((key.namespace, target.secret))
@@ -193,6 +205,14 @@ def kept_target(key: SaperlyKey) -> Target:
     """Where the plaintext is by status; where it is to be before there is any."""
     kept = key.status.secret
     return Target(key.secret_name, key.spec.secret.key) if kept is None else Target(kept.name, kept.key)
+
+
+def fitting_entries(view: SecretView, key: SaperlyKey) -> tuple[str, ...]:
+    """The entries of a Secret under which the plaintext is that status knows."""
+    known, uid = key.status.secret, key.metadata.uid
+    if known is None:
+        return ()
+    return tuple(sorted(at for at, digest in view.digests.items() if fingerprint(uid, digest) == known.fingerprint))
 
 
 def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation: str) -> SecretState:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from saperly_operator.controller.observe import kept_target, wanted_labels
+from saperly_operator.controller.observe import fitting_entries, kept_target, wanted_labels
 from saperly_operator.kube.api import Object
 from saperly_operator.kube.secrets import SecretView, encoded, entry
 from saperly_operator.lifecycle.naming import Owner
@@ -62,8 +62,9 @@ def update_patch(key: SaperlyKey, view: SecretView, *, record: Mapping[str, str]
     """
     kept = kept_target(key)
     stale: dict[str, None] = {}
-    if data and kept.secret == view.name and kept.entry not in data and kept.entry in view.digests:
-        stale[kept.entry] = None
+    if data and kept.secret == view.name:
+        left = (kept.entry,) if kept.entry in view.digests else fitting_entries(view, key)
+        stale = dict.fromkeys(entry for entry in left if entry not in data)
     return {
         "metadata": {
             "uid": view.uid,

@@ -32,7 +32,11 @@ def never_minted(case: Case) -> Decision | None:
 def secret_moved(case: Case) -> Decision | None:
     """The spec wants the plaintext under another name, or under another entry of the same Secret."""
     current, kept, key = case.status.current, case.status.secret, case.key
-    if current is None or kept is None or (kept.name, kept.key) == (key.secret_name, key.spec.secret.key):
+    if current is None or kept is None:
+        return None
+    # Moved and wanted back before that was recorded: status names the place, and the plaintext is in another.
+    is_elsewhere = holds(case.observed.former_secret, kept)
+    if (kept.name, kept.key) == (key.secret_name, key.spec.secret.key) and not is_elsewhere:
         return None
     moving = f"Moving the key to {key.spec.secret.key} of the Secret {key.secret_name}."
     if not case.observed.is_live:

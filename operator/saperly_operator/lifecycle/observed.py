@@ -219,7 +219,7 @@ class Memory:
 class Observed:
     """One look at one SaperlyKey and all that bears on it.
 
-    ``former_secret`` is where status says that the plaintext is, when the spec now wants it elsewhere.
+    ``former_secret`` is where the plaintext is by status (or was moved to since), when the spec now wants it elsewhere.
     ``older_claimant`` is another SaperlyKey that named the same Secret first; ``stray_secrets`` are Secrets
     under other names that hold this object's record (left by a move).
     """

@@ -157,7 +157,7 @@ class RepairSecret:
 
 @dataclass(frozen=True, slots=True)
 class MoveSecret:
-    """Write the key from the Secret ``source`` (entry ``source_key``) to where the spec wants it now."""
+    """Write the key from the Secret ``source`` to where the spec wants it now. By status it is under ``source_key``."""
 
     source: str
     source_key: str

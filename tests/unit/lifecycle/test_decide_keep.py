@@ -176,6 +176,12 @@ MOVE = {
         reasons.WRITING_SECRET,
         "Moving the key to TOKEN",
     ),
+    "an entry that was moved and is wanted back gets the plaintext that is there, no mint": Row(
+        live(changed(READY, secret=a_secret(fingerprint=None), former_secret=a_secret())),
+        MoveSecret("support", "SAPERLY_API_KEY"),
+        reasons.WRITING_SECRET,
+        "Moving the key to SAPERLY_API_KEY",
+    ),
     "a copy that is there is recorded": Row(
         live(changed(RENAMED, secret=a_secret(), former_secret=a_secret())),
         Record(a_ref(), KEPT.changed(name="renamed")),
