@@ -274,6 +274,27 @@ def test_a_record_that_names_the_lost_key() -> None:
     tell(story)
 
 
+@pytest.mark.parametrize(
+    "then", [{"name": "renamed", "key": "TOKEN"}, {"name": None, "key": "OTHER"}, {"name": None, "key": None}]
+)
+def test_a_secret_moved_again_before_the_first_move_was_recorded(then: dict[str, str | None]) -> None:
+    """The plaintext is under an entry that neither status nor spec names, and it is found there."""
+
+    async def story(world: World) -> None:
+        child = await first_key(world)
+        world.interruptions.upon.append(Upon("patch secrets", Event.CRASH_AFTER))
+        await world.apply("support", secret={"key": "TOKEN"})
+        await world.live_on(seconds=1)
+        await world.apply("support", secret=then)
+        await world.live_on(minutes=10)
+        assert (await delivered(world)).id == child.id
+        assert len(world.ledger()) == 1
+        secret = await world.secret(then["name"] or "support")
+        assert list(secret["data"]) == [then["key"] or "SAPERLY_API_KEY"], "and nothing else is left there"
+
+    tell(story)
+
+
 # --- requests and deletions -----------------------------------------------------------------------------------------
 
 
