@@ -152,10 +152,9 @@ def of_another(
     base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR, seen: timedelta | None = None
 ) -> Observed:
     """Another process stored the intent that long ago by its clock; we are up, and have seen its name on it, so long."""
-    ours = changed(
-        with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored), myself=myself(started_at=NOW - up)
-    )
-    return with_memory(ours, intent_seen_at=NOW - (up if seen is None else seen))
+    theirs = with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored)
+    since = NOW - (up if seen is None else seen)
+    return with_memory(changed(theirs, myself=myself(started_at=NOW - up)), intent_seen_at=since)
 
 
 TAKEOVER = {
@@ -174,7 +173,7 @@ TAKEOVER = {
     "and is taken over after a minute": Row(
         of_another(minting(), seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
-    "one that was stored under a clock a day ahead is taken over all the same": Row(
+    "and one stored under a clock a day ahead, too": Row(
         of_another(minting(), stored=-24 * HOUR, seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
     "another process's intent is taken over before anything is made of a replay": Row(
