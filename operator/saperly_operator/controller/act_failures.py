@@ -18,6 +18,7 @@ from saperly_operator.lifecycle.transitions import failed, mint_refused, next_fa
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Failure
 from saperly_operator.saperly import errors
+from saperly_operator.saperly.models import MintRequest
 
 _IN_PROGRESS_WAIT = (1.0, 60.0)
 _NEVER_SEEN_CODE = "unlisted"
@@ -101,10 +102,12 @@ def refused_failure(
 
 
 def refusal_text(error: errors.SaperlyError) -> tuple[str, str]:
-    """Reason and message for a definite refusal. Of the vendor's own words only field names are shown."""
+    """Reason and message for a definite refusal. Of the vendor's own words nothing is shown but a code of the form
+    ``a_z_09``; a field is named when it is one that the operator sends."""
     if error.code in _REFUSALS:
         return _REFUSALS[error.code]
-    fields = ", ".join(sorted({detail.field for detail in error.details if detail.field})) or "the request"
+    named = {detail.field for detail in error.details} & MintRequest.model_fields.keys()
+    fields = ", ".join(sorted(named)) or "the request"
     if error.code == "validation_error":
         message = f"Saperly refuses {fields}: correct the spec. A line must belong to the provider's environment."
         return reasons.VALIDATION_FAILED, message

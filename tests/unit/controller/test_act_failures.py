@@ -179,8 +179,17 @@ def test_a_refusal_in_words(error: SaperlyError, reason: str, says: str) -> None
     assert says in refusal_text(error)[1]
 
 
-def test_of_the_vendors_own_words_only_field_names_are_shown() -> None:
-    details = (Detail("line_id", "NEVERSHOWTHIS"), Detail("", "NEVERSHOWTHIS"), Detail("agent_label", "x"))
+def test_of_the_vendors_own_words_only_the_fields_that_were_sent_are_shown() -> None:
+    details = (Detail("line_id", "NEVERSHOWTHIS"), Detail("NEVERSHOWTHIS", "x"), Detail("agent_label", "x"))
     _, message = refusal_text(errors.Refused(MINT, code="validation_error", details=details))
-    assert "agent_label, line_id" in message
+    assert "agent_label, line_id:" in message
     assert "NEVERSHOWTHIS" not in message
+
+
+async def test_a_refusal_with_more_words_than_status_holds_closes_the_intent_and_is_shown(world: World) -> None:
+    details = tuple(Detail(f"{'x' * 60}{number:04}", "no") for number in range(16))
+    world.mint_errors.append(errors.Refused(MINT, code="validation_error", details=details))
+    await world.apply()
+    await world.reconcile()
+    assert (await world.key()).status.intent is None
+    assert (await world.reasons())["Stalled"] == reasons.VALIDATION_FAILED
