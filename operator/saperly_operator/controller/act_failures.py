@@ -20,7 +20,6 @@ from saperly_operator.resources.saperly_key_status import Failure
 from saperly_operator.saperly import errors
 from saperly_operator.saperly.models import MintRequest
 
-_IN_PROGRESS_WAIT = (1.0, 60.0)
 _NEVER_SEEN_CODE = "unlisted"
 
 _REFUSALS = {
@@ -49,11 +48,7 @@ async def mint_failed(tools: Tools, observed: Observed, decision: Decision, erro
     match error:
         case errors.Throttled():
             pass  # the gate has paused: the next look waits, with the intent open
-        case errors.InProgress():
-            shortest, longest = _IN_PROGRESS_WAIT
-            wait = min(longest, max(shortest, error.retry_after or shortest))
-            tools.scratch(observed).put_off("mint", now + timedelta(seconds=wait))
-        case errors.OutcomeUnknown() | errors.IdempotencyKeyReused():
+        case errors.OutcomeUnknown() | errors.IdempotencyKeyReused() | errors.InProgress():
             failure = unknown_failure(observed, error, now, tools)
             # Also in memory: the patch may meet a conflict, and the wait must hold all the same.
             tools.scratch(observed).put_off("mint", failure.retry_at)
@@ -82,6 +77,12 @@ def unknown_failure(observed: Observed, error: errors.SaperlyError, now: datetim
     """It may have happened (or surely did not, when nothing was sent): the same request again, later."""
     if isinstance(error, errors.NotSent):
         code, message = reasons.SAPERLY_UNREACHABLE, "Saperly cannot be reached; it is tried again by itself."
+    elif isinstance(error, errors.InProgress):
+        # One that never ends is an unknown outcome like any other: in the end the list tells.
+        code, message = (
+            reasons.OUTCOME_UNKNOWN,
+            "The first request still runs at Saperly; its outcome is asked again.",
+        )
     else:
         code = reasons.OUTCOME_UNKNOWN
         message = "Saperly's answer to a request did not arrive; the same request is sent again."

@@ -114,13 +114,13 @@ NOTHING_KNOWN = {
     "a failure whose time has come lets it go on": Row(
         with_status(minting(), failure=failure()), MINT, reasons.MINTING, "Minting"
     ),
-    "409 in progress waits as told": Row(
+    "a failure that could not be stored holds the replay all the same": Row(
         with_memory(minting(), not_before={"mint": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
         reasons.OUTCOME_UNKNOWN,
-        "The first request still runs at Saperly.",
+        "The request to Saperly is sent again by itself.",
     ),
-    "409 in progress goes on when its time has come": Row(
+    "a failure that could not be stored lets it go on when its time has come": Row(
         with_memory(minting(), not_before={"mint": NOW}), MINT, reasons.MINTING, "Minting"
     ),
     "a closed gate waits with the intent open": Row(

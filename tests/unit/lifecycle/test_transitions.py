@@ -220,3 +220,19 @@ def test_a_failure_can_be_stored_however_long_its_message_is(length: int, shown:
 @pytest.mark.parametrize(("length", "shown"), [(64, "x" * 64), (65, "x" * 63 + "…")])
 def test_a_key_can_be_remembered_however_long_a_prefix_it_is_shown_with(length: int, shown: str) -> None:
     assert minted_ref(a_row(key_prefix="x" * length), an_intent()).prefix == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "count"),
+    [
+        (reasons.OUTCOME_UNKNOWN, reasons.OUTCOME_UNKNOWN, 2),
+        (reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE, 2),
+        (reasons.SAPERLY_UNREACHABLE, reasons.OUTCOME_UNKNOWN, 2),
+        (reasons.OUTCOME_UNKNOWN, reasons.LINE_NOT_FOUND, 1),
+        (reasons.LINE_NOT_FOUND, reasons.OUTCOME_UNKNOWN, 1),
+    ],
+    ids=["the same", "unknown, then unreachable", "unreachable, then unknown", "then refused", "after a refusal"],
+)
+def test_failures_of_one_request_count_as_one_row(before: str, after: str, count: int) -> None:
+    status = SaperlyKeyStatus(failure=Failure(code=before, count=1, retry_at=NOW))
+    assert transitions.next_failure(status, after, NOW).count == count
