@@ -253,7 +253,8 @@ def _mint_put_off(case: Case) -> Decision | None:
         case ServiceKeyUnusable(reason, message):
             return case.stall(reason, message)
         case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now and not _has_turn(case):
-            return Decision(WaitUntil(closed.until), closed.reason, closed.message)
+            step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
+            return Decision(step, closed.reason, closed.message)
         case _:
             return None
 

@@ -132,6 +132,12 @@ NOTHING_KNOWN = {
     "a turn reserved before the gate closed may still be used": Row(
         with_memory(minting(service_keys=closed(NOW + HOUR)), has_turn=True), MINT, reasons.MINTING, "Minting"
     ),
+    "a gate that only a person opens stalls with the intent open": Row(
+        minting(service_keys={(PROVIDER, ENTRY): a_service_key(mint=GateClosed(SOON, "Blocked", "Pay.", True))}),
+        Stall(SOON),
+        "Blocked",
+        "Pay.",
+    ),
     "an open gate lets it go on": Row(minting(service_keys=closed(NOW)), MINT, reasons.MINTING, "Minting"),
     "a service key that cannot be used stalls with the intent open": Row(
         minting(service_keys={(PROVIDER, ENTRY): ServiceKeyUnusable("ServiceKeyMalformed", "It is no key.")}),
