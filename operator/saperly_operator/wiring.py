@@ -157,6 +157,11 @@ def _assemble(settings: Settings, tools: Tools, events: EventWriter, myself: Mys
         dependents.look_again(provider)
         sweeper.look_again()
 
+    def forget_key(key: ObjectKey) -> None:
+        keys.forget(key)
+        if tools.scratchpads.knows(key):
+            keys.add(key)  # the worker forgets the rest, once it is sure
+
     providers = Providers(tools, events, namespace=settings.namespace, changed=provider_changed)
     orphans = OwnerlessOrphans(
         tools.kube, tools.clock, tools.timings, installation=myself.installation, confirmed=myself.confirmed
@@ -171,7 +176,7 @@ def _assemble(settings: Settings, tools: Tools, events: EventWriter, myself: Mys
         key_worker=key_worker,
         provider_worker=ProviderWorker(provider_queue, providers, settings.provider_refresh, provider_changed),
         sweeper=sweeper,
-        intake=Intake(tools.cache, keys.add, provider_queue.add, keys.forget),
+        intake=Intake(tools.cache, keys.add, provider_queue.add, forget_key),
         drain=Drain(key_worker, tools.scratchpads, tools.clock, limit=settings.drain),
     )
 

@@ -18,8 +18,8 @@ from saperly_operator.lifecycle.transitions import failed, mint_refused, next_fa
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Failure
 from saperly_operator.saperly import errors
+from saperly_operator.saperly.models import MintRequest
 
-_IN_PROGRESS_WAIT = (1.0, 60.0)
 _NEVER_SEEN_CODE = "unlisted"
 
 _REFUSALS = {
@@ -48,11 +48,7 @@ async def mint_failed(tools: Tools, observed: Observed, decision: Decision, erro
     match error:
         case errors.Throttled():
             pass  # the gate has paused: the next look waits, with the intent open
-        case errors.InProgress():
-            shortest, longest = _IN_PROGRESS_WAIT
-            wait = min(longest, max(shortest, error.retry_after or shortest))
-            tools.scratch(observed).put_off("mint", now + timedelta(seconds=wait))
-        case errors.OutcomeUnknown() | errors.IdempotencyKeyReused():
+        case errors.OutcomeUnknown() | errors.IdempotencyKeyReused() | errors.InProgress():
             failure = unknown_failure(observed, error, now, tools)
             # Also in memory: the patch may meet a conflict, and the wait must hold all the same.
             tools.scratch(observed).put_off("mint", failure.retry_at)
@@ -81,6 +77,12 @@ def unknown_failure(observed: Observed, error: errors.SaperlyError, now: datetim
     """It may have happened (or surely did not, when nothing was sent): the same request again, later."""
     if isinstance(error, errors.NotSent):
         code, message = reasons.SAPERLY_UNREACHABLE, "Saperly cannot be reached; it is tried again by itself."
+    elif isinstance(error, errors.InProgress):
+        # One that never ends is an unknown outcome like any other: in the end the list tells.
+        code, message = (
+            reasons.OUTCOME_UNKNOWN,
+            "The first request still runs at Saperly; its outcome is asked again.",
+        )
     else:
         code = reasons.OUTCOME_UNKNOWN
         message = "Saperly's answer to a request did not arrive; the same request is sent again."
@@ -101,10 +103,12 @@ def refused_failure(
 
 
 def refusal_text(error: errors.SaperlyError) -> tuple[str, str]:
-    """Reason and message for a definite refusal. Of the vendor's own words only field names are shown."""
+    """Reason and message for a definite refusal. Of the vendor's own words nothing is shown but a code of the form
+    ``a_z_09``; a field is named when it is one that the operator sends."""
     if error.code in _REFUSALS:
         return _REFUSALS[error.code]
-    fields = ", ".join(sorted({detail.field for detail in error.details if detail.field})) or "the request"
+    named = {detail.field for detail in error.details} & MintRequest.model_fields.keys()
+    fields = ", ".join(sorted(named)) or "the request"
     if error.code == "validation_error":
         message = f"Saperly refuses {fields}: correct the spec. A line must belong to the provider's environment."
         return reasons.VALIDATION_FAILED, message

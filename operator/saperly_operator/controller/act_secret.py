@@ -55,6 +55,8 @@ async def write_secret(tools: Tools, observed: Observed, step: WriteSecret) -> N
     except (kube_errors.Refused, kube_errors.NotFound) as error:
         refusal = refusal_of(error, observed.key.secret_name)
     except kube_errors.KubeError:
+        # Nobody refuses it now: the patience with a refusal begins anew when there is an answer again.
+        scratch.held = replace(held, refused_since=None, refusal=None)
         scratch.failed("write", tools.clock.now(), tools.timings)
         return
     if refusal is not None:

@@ -152,6 +152,9 @@ class Cache:
     def namespace(self, name: str) -> NamespaceView:
         return self._namespaces.get(name, NamespaceView())
 
+    def namespaces(self) -> Iterable[str]:
+        return tuple(self._namespaces)
+
     def put_namespace(self, name: str, view: NamespaceView) -> bool:
         """Take a namespace in; False when nothing about it changed."""
         changed = self._namespaces.get(name) != view

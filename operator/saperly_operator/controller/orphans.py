@@ -65,7 +65,7 @@ class OwnerlessOrphans:
             if row.id in ordered or self._is_idle(row, listing):
                 await self._revoke(handle, row)
             else:
-                in_use.append(UnownedKey(id=row.id, prefix=row.key_prefix, name=row.name[:256]))
+                in_use.append(UnownedKey(id=row.id, prefix=row.key_prefix, name=row.name))
         return tuple(in_use[:_SHOWN_AT_ONCE])
 
     def _is_idle(self, row: ChildKey, listing: Listing) -> bool:

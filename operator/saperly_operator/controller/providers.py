@@ -88,6 +88,8 @@ class Providers:
         provider = self._cache.provider(key)
         if provider is not None:
             provider = await self._hold.settle(key, provider)
+        named = () if provider is None else tuple(entry.name for entry in provider.spec.service_keys)
+        self._service_keys.keep_limits(key, named)
         if provider is None:
             return
         replaced = [await self._refresh_entry(key, provider, entry) for entry in provider.spec.service_keys]

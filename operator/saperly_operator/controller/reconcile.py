@@ -68,6 +68,7 @@ class Reconciler:
                 live = True
                 continue
             decision = decide(observed, self._tools.clock.now(), self._tools.timings)
+            self._give_back_turn(observed, decision)
             if self._is_stopping() and not self._must_finish(observed):
                 return None
             match decision.step:
@@ -92,7 +93,24 @@ class Reconciler:
             return  # the next look says what cannot be read
         await self._providers.ensure(provider_key_of(ref, key[0]), key[0])
 
+    def _give_back_turn(self, observed: Observed, decision: Decision) -> None:
+        """A turn reserved for a mint that is not to be (the object changed its mind) is for others."""
+        rests = isinstance(decision.step, Done | WaitUntil | Stall | AwaitSweep | LeaveAlone)
+        if observed.key.status.intent is None and (rests or observed.key.is_being_deleted):
+            self._tools.scratch(observed).give_turn_back(self._tools.clock.monotonic())
+
     async def _look(self, key: ObjectKey, *, live: bool) -> Observed | None:
+        observed = await self._read(key, live=live)
+        if observed is not None or self._tools.cache.key(key) is not None or not self._tools.scratchpads.knows(key):
+            return observed
+        # A watch may still tell of the end of one whose namesake has been seen: what is remembered of an object,
+        # perhaps a plaintext, is let go only when the API server has none of that name.
+        observed = observed if live else await self._read(key, live=True)
+        if observed is None and self._tools.cache.key(key) is None:
+            self._tools.scratchpads.forget(key, self._tools.clock.monotonic())
+        return observed
+
+    async def _read(self, key: ObjectKey, *, live: bool) -> Observed | None:
         try:
             return await self._tools.observer.live(key) if live else self._tools.observer.cached(key)
         except InvalidResourceError as error:

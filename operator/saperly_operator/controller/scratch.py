@@ -109,6 +109,12 @@ class Scratch:
         turn.give_back(now)
         return None
 
+    def give_turn_back(self, now: float) -> None:
+        """No mint comes of the reserved turn, and the next one asks for its own."""
+        if self.turn is not None:
+            self.turn.give_back(now)
+            self.turn = self.preflight = None
+
     def close_intent(self) -> None:
         """The intent is over, one way or another: nothing of it is kept, the plaintext least of all."""
         self.held = self.plaintext = self.redacted = self.preflight = None
@@ -150,11 +156,23 @@ class Scratchpads:
 
     def __init__(self) -> None:
         self._by_uid: dict[str, Scratch] = {}
+        self._uids: dict[tuple[str, str], set[str]] = {}
         self._serials: dict[str, int] = {}
 
     def of(self, uid: str, key: tuple[str, str]) -> Scratch:
         """The scratchpad of the object with that uid, called ``key`` (namespace, name); a new one for a new object."""
+        self._uids.setdefault(key, set()).add(uid)
         return self._by_uid.setdefault(uid, Scratch(key))
+
+    def knows(self, key: tuple[str, str]) -> bool:
+        """Whether anything is remembered of objects of that namespace and name."""
+        return key in self._uids
+
+    def forget(self, key: tuple[str, str], now: float) -> None:
+        """There is no object of that namespace and name any more. A minted key that it did not take is the sweep's."""
+        for uid in tuple(self._uids.get(key, ())):
+            self._by_uid[uid].give_turn_back(now)
+            self.drop(uid)
 
     def note_serial(self, owner_tag: str, serial: int) -> None:
         """A list shows this serial under the tag of an owner, who may be gone, or not yet (again) be there."""
@@ -166,7 +184,11 @@ class Scratchpads:
 
     def drop(self, uid: str) -> None:
         """The object is gone."""
-        self._by_uid.pop(uid, None)
+        pad = self._by_uid.pop(uid, None)
+        uids = self._uids.get(pad.key, set()) if pad is not None else set()
+        uids.discard(uid)
+        if pad is not None and not uids:
+            self._uids.pop(pad.key, None)
 
     def holding(self) -> int:
         """How many plaintexts are on their way to a Secret."""

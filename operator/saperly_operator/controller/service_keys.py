@@ -5,11 +5,11 @@ last good service key of an entry is kept after its Secret, its provider or its 
 minted can still be revoked, in whatever order things are deleted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from saperly_operator.budget.gate import Gate, Limits, Wait, WaitReason
+from saperly_operator.budget.gate import Gate, Limits, Wait, WaitReason, strictest
 from saperly_operator.budget.operation import Operation
 from saperly_operator.clock import Clock
 from saperly_operator.controller.cache import ProviderKey
@@ -88,6 +88,7 @@ class ServiceKeys:
         self._connect = connect
         self._make_gate = make_gate
         self._handles: dict[EntryKey, Handle] = {}
+        self._limits: dict[EntryKey, Limits] = {}
         self._problems: dict[EntryKey, ServiceKeyUnusable] = {}
         self._by_material: dict[str, Handle] = {}
         self._doubts: dict[EntryKey, ServiceKeyUnusable] = {}
@@ -104,9 +105,22 @@ class ServiceKeys:
             gate = self._make_gate()
             handle = Handle(self._connect(credential), gate, credential.prefix, material)
             self._by_material[material] = handle
-        handle.gate.relimit(limits)
-        self._handles[entry] = handle
+        self._handles[entry], self._limits[entry] = handle, limits
+        for each in {handle.material: handle, **({before.material: before} if before is not None else {})}.values():
+            self._relimit(each)
         return before is None or before.material != material
+
+    def keep_limits(self, provider: ProviderKey, entries: Collection[str]) -> None:
+        """The limits that a provider sets are those of its present ``entries``; none when it is gone."""
+        for entry in [each for each in self._limits if each[0] == provider and each[1] not in entries]:
+            del self._limits[entry]
+            self._relimit(self._handles[entry])
+
+    def _relimit(self, handle: Handle) -> None:
+        """Of several entries with one service key the strictest limits hold: the vendor counts them as one."""
+        shared = [limits for entry, limits in self._limits.items() if self._handles[entry] is handle]
+        if shared:
+            handle.gate.relimit(strictest(shared))
 
     def refuse(self, entry: EntryKey, reason: str, message: str) -> None:
         """The entry's Secret holds no usable service key: nothing new is begun with it."""

@@ -34,12 +34,10 @@ from saperly_operator.lifecycle.steps import (
     WaitUntil,
     WriteSecret,
 )
+from saperly_operator.lifecycle.transitions import OF_THE_REQUEST
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
 from saperly_operator.saperly.models import ChildKey
-
-_OF_THE_REQUEST = frozenset({reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE})
-"""Failures of the open intent's own request. Others are older than the intent, and were got over to store it."""
 
 
 def intent_open(case: Case) -> Decision | None:
@@ -62,7 +60,7 @@ def begun_after(case: Case) -> datetime:
     intent, failure = _intent(case), case.status.failure
     moments = [min(intent.started_at, case.now)]
     moments.append(min(case.observed.myself.started_at, case.now))
-    if failure is not None and failure.code in _OF_THE_REQUEST:
+    if failure is not None and failure.code in OF_THE_REQUEST:
         moments.append(failure.retry_at)
     return max(moments) + case.timings.delivery_settle
 
@@ -247,17 +245,22 @@ def service_key_replaced(case: Case) -> Decision | None:
 
 
 def _mint_put_off(case: Case) -> Decision | None:
+    # A failure of another kind is older than the intent, and was got over to store it.
     intent, failure = _intent(case), case.status.failure
-    if failure is not None and failure.code in _OF_THE_REQUEST and failure.retry_at > case.now:
+    if failure is not None and failure.code in OF_THE_REQUEST and failure.retry_at > case.now:
         return Decision(WaitUntil(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
     until = case.not_before("mint")
     if until is not None:
-        return Decision(WaitUntil(until), reasons.OUTCOME_UNKNOWN, "The first request still runs at Saperly.")
+        message = (
+            "The request to Saperly is sent again by itself."  # a failure that could not be stored holds all the same
+        )
+        return Decision(WaitUntil(until), reasons.OUTCOME_UNKNOWN, message)
     match case.observed.service_key(intent.provider, intent.service_key):
         case ServiceKeyUnusable(reason, message):
             return case.stall(reason, message)
         case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now and not _has_turn(case):
-            return Decision(WaitUntil(closed.until), closed.reason, closed.message)
+            step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
+            return Decision(step, closed.reason, closed.message)
         case _:
             return None
 

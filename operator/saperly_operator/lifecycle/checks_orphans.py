@@ -45,7 +45,7 @@ def orphan_found(case: Case) -> Decision | None:
 def keys_in_use(case: Case) -> tuple[UnownedKey, ...]:
     """Those that nothing refers to and that somebody uses all the same: they are shown until they go."""
     found = {
-        row.id: UnownedKey(id=row.id, prefix=row.key_prefix, name=row.name[:256])
+        row.id: UnownedKey(id=row.id, prefix=row.key_prefix, name=row.name)
         for row, _, sweep in _unreferenced(case)
         if row.last_used_at is not None and _verdict(row, sweep, case) is None and row.id != _held_by_secret(case)
     }

@@ -27,6 +27,9 @@ from saperly_operator.resources.saperly_key_status import (
 
 _RECENT_INTENTS = 3
 
+OF_THE_REQUEST = frozenset({reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE})
+"""Failures of the open intent's own request: it is sent again as it is."""
+
 Ref = TypeVar("Ref", bound=KeyRef)
 
 
@@ -226,9 +229,14 @@ def retirement_held(status: SaperlyKeyStatus, key_id: str, waiting_for: str) -> 
 
 
 def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **details: object) -> Failure:
-    """The failure after this one: the same code in a row counts up."""
+    """The failure after this one: the same code in a row counts up.
+
+    Those of the open request are one row whatever their code: a vendor that now cannot be reached and now answers 502
+    is tried ever more rarely, and the list is asked as soon as for either alone.
+    """
     before = status.failure
-    count = before.count + 1 if before is not None and before.code == code else 1
+    is_same = before is not None and (before.code == code or {before.code, code} <= OF_THE_REQUEST)
+    count = before.count + 1 if before is not None and is_same else 1
     return Failure.model_validate({"code": code, "count": count, "retry_at": retry_at, **details})
 
 

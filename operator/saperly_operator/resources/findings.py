@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from saperly_operator.resources.base import ApiModel, Timestamp
-from saperly_operator.resources.fields import KeyId
+from saperly_operator.resources.fields import KeyId, ShownName, ShownPrefix
 
 
 class RevokedOutside(ApiModel):
@@ -41,7 +41,7 @@ class UnownedKey(ApiModel):
 
     id: KeyId
     """The key's id at Saperly."""
-    prefix: Annotated[str, Field(max_length=64)] = ""
+    prefix: ShownPrefix = ""
     """The first characters of the key, as the Saperly portal shows them."""
-    name: Annotated[str, Field(max_length=256)] = ""
+    name: ShownName = ""
     """Its name at Saperly."""

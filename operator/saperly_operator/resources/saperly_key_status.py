@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, Timestamp
-from saperly_operator.resources.fields import KeyId, ShortText
+from saperly_operator.resources.fields import KeyId, Sentence, ShortText, ShownPrefix
 from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 
 
@@ -31,7 +31,7 @@ class KeyRef(ApiModel):
 
     id: KeyId
     """The key's id at Saperly."""
-    prefix: Annotated[str, Field(max_length=64)] = ""
+    prefix: ShownPrefix = ""
     """The first characters of the key, as the Saperly portal shows them."""
     serial: Serial
     """The serial under which it was minted; it is in the key's name at Saperly."""
@@ -58,7 +58,7 @@ class RetiringKey(KeyRef):
     """Why it goes, as one CamelCase word."""
     revoke_after: Timestamp
     """It is not revoked before this time."""
-    waiting_for: Annotated[str, Field(max_length=1024)] | None = None
+    waiting_for: Sentence | None = None
     """What its revocation waits for, if it waits for anything but that time."""
     replaced_at: Timestamp | None = None
     """When another key took its place in the Secret. Absent for a key that never was in use."""
@@ -166,7 +166,7 @@ class Failure(ApiModel):
     """The provider's uid at that time; one that was deleted and made anew is tried at once."""
     material: Annotated[str, Field(max_length=64)] | None = None
     """A short hash of the service key at that time; another one is tried at once."""
-    message: Annotated[str, Field(max_length=1024)] | None = None
+    message: Sentence | None = None
     """What to do about it, as a sentence."""
 
     def applies_to(self, bound: "Bound") -> bool:

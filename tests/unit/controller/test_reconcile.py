@@ -205,6 +205,19 @@ async def test_a_secret_refused_for_good_costs_one_key_which_is_revoked(world: W
     assert world.operator.tools.scratchpads.holding() == 0
 
 
+async def test_an_outage_after_one_refusal_does_not_count_as_refused_for_good(world: World) -> None:
+    world.kube.faults.append(Fault("POST secrets", FORBIDDEN))
+    world.kube.faults += [Fault("POST secrets", LOST, nth=nth) for nth in range(2, 30)]
+    await world.apply()
+    await world.reconcile()
+    assert (await world.reasons())["Stalled"] == reasons.SECRET_WRITE_REFUSED
+    await world.reconcile_after(30, times=10)
+    world.kube.faults.clear()
+    await world.reconcile_after(300)
+    await is_ready(world)
+    assert world.minted() == 1
+
+
 async def test_a_full_quota_is_found_before_a_key_is_minted(world: World) -> None:
     world.memory.admissions.append(SecretQuota(NAMESPACE))
     await world.apply()

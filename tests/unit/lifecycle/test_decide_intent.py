@@ -114,13 +114,13 @@ NOTHING_KNOWN = {
     "a failure whose time has come lets it go on": Row(
         with_status(minting(), failure=failure()), MINT, reasons.MINTING, "Minting"
     ),
-    "409 in progress waits as told": Row(
+    "a failure that could not be stored holds the replay all the same": Row(
         with_memory(minting(), not_before={"mint": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
         reasons.OUTCOME_UNKNOWN,
-        "The first request still runs at Saperly.",
+        "The request to Saperly is sent again by itself.",
     ),
-    "409 in progress goes on when its time has come": Row(
+    "a failure that could not be stored lets it go on when its time has come": Row(
         with_memory(minting(), not_before={"mint": NOW}), MINT, reasons.MINTING, "Minting"
     ),
     "a closed gate waits with the intent open": Row(
@@ -131,6 +131,12 @@ NOTHING_KNOWN = {
     ),
     "a turn reserved before the gate closed may still be used": Row(
         with_memory(minting(service_keys=closed(NOW + HOUR)), has_turn=True), MINT, reasons.MINTING, "Minting"
+    ),
+    "a gate that only a person opens stalls with the intent open": Row(
+        minting(service_keys={(PROVIDER, ENTRY): a_service_key(mint=GateClosed(SOON, "Blocked", "Pay.", True))}),
+        Stall(SOON),
+        "Blocked",
+        "Pay.",
     ),
     "an open gate lets it go on": Row(minting(service_keys=closed(NOW)), MINT, reasons.MINTING, "Minting"),
     "a service key that cannot be used stalls with the intent open": Row(
