@@ -132,6 +132,9 @@ async def live_through(history: History, deeds: tuple[Deed, ...]) -> None:
     await _mend(history, _wants_something_else, _want_the_usual)
     await world.live_on(hours=1)
     await _mend(history, _has_a_foreign_secret, lambda cluster, key: cluster.delete_secret(key.secret_name))
+    for other in world.others:
+        if not other.invariants.may_write:
+            await other.stop()  # nothing would change there any more
     await world.live_on(hours=_QUIET_HOURS)
 
 
