@@ -16,6 +16,7 @@ from typing import Any
 from saperly_operator.controller.resync import MANAGED
 from saperly_operator.kube.api import (
     CLUSTER_PROVIDERS,
+    DEPLOYMENTS,
     EVENTS,
     NAMESPACES,
     PLAIN,
@@ -177,13 +178,14 @@ class Cluster:
         self.keep(asyncio.ensure_future(self._empty(name)))
 
     async def _empty(self, name: str) -> None:
-        kinds = [SECRETS, SAPERLY_KEYS, EVENTS]
+        kinds, wait = [SECRETS, SAPERLY_KEYS, EVENTS, DEPLOYMENTS], 1.0
         self.random.shuffle(kinds)
         while any(body["metadata"]["name"] == name for body in self.kube.snapshot(NAMESPACES)):
             for kind in kinds:
                 for body in self.kube.snapshot(kind, name):
                     await self.remove(kind, body)
-                await asyncio.sleep(1)
+                await asyncio.sleep(wait)
+            wait = min(wait * 2, 900.0)
 
     # --- looking ------------------------------------------------------------------------------------------------
 

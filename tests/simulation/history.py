@@ -134,6 +134,9 @@ async def live_through(history: History, deeds: tuple[Deed, ...]) -> None:
     for cluster in history.clusters:
         await _accept_the_service_key(history, cluster)
     await _mend(history, _has_a_foreign_secret, lambda cluster, key: cluster.delete_secret(key.secret_name))
+    for other in world.others:
+        if not other.invariants.may_write:
+            await other.stop()  # nothing would change there any more
     await world.live_on(hours=_QUIET_HOURS)
 
 
