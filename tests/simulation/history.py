@@ -19,6 +19,7 @@ from saperly_operator.simulator.settings import ListOrder, RetryAfter
 from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.simulation.interruptions import Event, Interruptions
 from tests.simulation.world import World
+from tests.support.memory_kube import Backup
 
 NAMES = ("support", "sales")
 _QUIET_HOURS = 30
@@ -34,7 +35,8 @@ class History:
     random: random.Random
     done: list[str] = field(default_factory=list)
     endings: dict[int, Callable[[], None]] = field(default_factory=dict)
-    released: set[str] = field(default_factory=set)
+    copy: Backup | None = None
+    """Of etcd, made by a deed."""
     revoked: set[str] = field(default_factory=set)
     """Keys that a person revoked in the portal."""
     _numbers: int = 0
@@ -129,7 +131,7 @@ async def live_through(history: History, deeds: tuple[Deed, ...]) -> None:
     world.interruptions.calm()
     history.end_all()
     world.thaw_all()
-    await _mend(history, lambda key: key.spec.suspend, lambda cluster, key: cluster.apply(key.name, suspend=False))
+    await _mend(history, _wants_something_else, _want_the_usual)
     await world.live_on(hours=2)
     for cluster in history.clusters:
         await _accept_the_service_key(history, cluster)
@@ -149,6 +151,14 @@ async def _mend(
             if key is not None and not key.is_being_deleted and wants(key):
                 history.tell(f"{cluster.name}{name} is mended")
                 await mend(cluster, key)
+
+
+def _wants_something_else(key: SaperlyKey) -> bool:
+    return key.spec.suspend or key.spec.rotation.schedule is not None
+
+
+async def _want_the_usual(cluster: Cluster, key: SaperlyKey) -> None:
+    await cluster.apply(key.name, suspend=False, rotation={"schedule": None})
 
 
 async def _accept_the_service_key(history: History, cluster: Cluster) -> None:

@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 from saperly_operator.budget.operation import Operation
-from saperly_operator.controller.observe import kept_target
+from saperly_operator.controller.act_idle import is_put_off_by_use
+from saperly_operator.controller.observe import kept_target, previous_places
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut, ask_vendor
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS
 from saperly_operator.kube.events import EventType, Occurrence
+from saperly_operator.kube.secrets import SecretView
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.naming import released_name
@@ -22,8 +24,9 @@ from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent
 from saperly_operator.lifecycle.transitions import key_gone, key_hidden, retirement_held
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key import DeletionPolicy
+from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey, SaperlyKeyStatus
+from saperly_operator.resources.secret_record import fingerprint
 from saperly_operator.saperly import errors
 from saperly_operator.saperly.models import UpdateRequest
 
@@ -54,7 +57,15 @@ def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str
         view = tools.cache.secret((key.namespace, name))
         if view is not None and view.record is not None and view.record.key_id == entry.id:
             return f"it is the key in the Secret {name}"
+        if view is not None and _holds_old(view, key, entry):
+            return f"its plaintext is in the Secret {name}"
     return None
+
+
+def _holds_old(view: SecretView, key: SaperlyKey, entry: RetiringKey) -> bool:
+    """Whether a place for old plaintexts has this key's: a watch may have shown the Secret without it before."""
+    marks = (fingerprint(key.metadata.uid, view.digests[at]) for at in previous_places(key) if at in view.digests)
+    return entry.fingerprint is not None and entry.fingerprint in marks
 
 
 def _may_revoke_all(observed: Observed) -> bool:
@@ -75,6 +86,8 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         spared = isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and not _may_revoke_all(observed)
         if spared and await _is_in_use(tools, handle, ref):
             await _hold(tools, observed, ref, decision, _USED)
+            return
+        if not _may_revoke_all(observed) and await is_put_off_by_use(tools, observed, handle, ref, decision):
             return
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
         gone = await _is_revoked_now(tools, handle, ref)

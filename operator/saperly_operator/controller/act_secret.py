@@ -10,14 +10,28 @@ from dataclasses import replace
 
 from saperly_operator.controller.observe import Target, kept_target, owned_record, secret_state
 from saperly_operator.controller.refusals import Refusal, foreign_refusal, refusal_of
-from saperly_operator.controller.secret_body import create_body, plaintext_data, record_of, update_patch
+from saperly_operator.controller.secret_body import (
+    carried_previous,
+    create_body,
+    plaintext_data,
+    previous_data,
+    record_of,
+    update_patch,
+)
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.kube.secrets import SecretView, entry
 from saperly_operator.lifecycle.observed import HeldKey, Observed, SecretForeign
 from saperly_operator.lifecycle.references import minted_ref
-from saperly_operator.lifecycle.steps import DeleteSecret, DeleteStraySecret, MoveSecret, ReleaseSecret, WriteSecret
+from saperly_operator.lifecycle.steps import (
+    DeleteSecret,
+    DeleteStraySecret,
+    MoveSecret,
+    ReleaseSecret,
+    WithdrawPrevious,
+    WriteSecret,
+)
 from saperly_operator.resources import annotations
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, SecretStatus
@@ -73,7 +87,8 @@ async def _deliver(
     record = record_of(fresh, ref, observed.myself.installation, digest).write()
     # Crash here: the Secret may hold the key, status does not say so. The next process replays, gets the id without a
     # plaintext, finds that id in the Secret, and records it.
-    written = await _put(tools, fresh, view, record, plaintext_data(fresh, plaintext))
+    data = plaintext_data(fresh, plaintext) | previous_data(fresh, existing)
+    written = await _put(tools, fresh, view, record, data)
     tools.cache.put_secret(SecretView.of(written))
     scratch.succeeded("write")
     mark = fingerprint(fresh.metadata.uid, digest)
@@ -145,12 +160,12 @@ async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> Non
     source = await read_secret(tools, key.namespace, step.source)
     target = source if step.source == key.secret_name else await read_secret(tools, key.namespace, key.secret_name)
     plaintext = entry(source, step.source_key) if source is not None else None
-    if plaintext is None or current is None or kept is None:
+    if source is None or plaintext is None or current is None or kept is None:
         return
     if fingerprint(key.metadata.uid, plaintext_digest(plaintext)) != kept.fingerprint:
         return  # altered meanwhile: the next look sees that, and mints
     record = record_of(key, current, observed.myself.installation, plaintext_digest(plaintext)).write()
-    data = plaintext_data(key, plaintext)
+    data = plaintext_data(key, plaintext) | carried_previous(key, source)
     if target is None:
         await _create_moved(tools, observed, create_body(key, record, data))
         return
@@ -180,6 +195,21 @@ async def write_kept(tools: Tools, observed: Observed, view: SecretView, patch: 
         return
     tools.cache.put_secret(SecretView.of(body))
     tools.scratch(observed).succeeded("write")
+
+
+async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrevious) -> None:
+    """Take an old plaintext out of the Secret, if it is still what was decided about."""
+    key = observed.key
+    existing = await read_secret(tools, key.namespace, step.secret)
+    if existing is None:
+        return
+    view = SecretView.of(existing)
+    digest = view.digests.get(step.entry)
+    if digest is None or fingerprint(key.metadata.uid, digest) != step.fingerprint:
+        return  # the next look decides
+    metadata = {"uid": view.uid, "resourceVersion": view.version}
+    # Crash here: it is out, and status does not say since when. The next look sees it, and counts from then.
+    await write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
 
 
 async def delete_stray_secret(tools: Tools, observed: Observed, step: DeleteStraySecret) -> None:

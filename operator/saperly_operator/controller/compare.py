@@ -41,6 +41,10 @@ class Known:
         return self.body.get("status") or {}
 
     @property
+    def rotation(self) -> Mapping[str, Any]:
+        return (self.body.get("spec") or {}).get("rotation") or {}
+
+    @property
     def refs(self) -> list[Mapping[str, Any]]:
         """The keys that status accounts for."""
         return [ref for ref in (self.status.get("current"), *(self.status.get("retiring") or [])) if ref]
@@ -130,6 +134,8 @@ def _concerns(
     status = known.status
     if status.get("intent") or status.get("unowned") or status.get("drift"):
         return True
+    if status.get("retiring") and known.rotation.get("requireIdle"):
+        return True  # when its old keys were last used decides on their dates
     strays = rows.keys() - refs.keys() - recorded
     return bool(strays) or any(_differs(row, refs[row.id]) for row in rows.values() if row.id in refs)
 

@@ -236,7 +236,18 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
         metadata_in_sync=record is not None and metadata_in_sync(view, key) and _names_current(record, key),
         intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
+        previous={
+            name: fingerprint(key.metadata.uid, view.digests[name])
+            for name in previous_places(key)
+            if name != target.entry and name in view.digests
+        },
     )
+
+
+def previous_places(key: SaperlyKey) -> tuple[str, ...]:
+    """The keys of a Secret's data under which an old plaintext may be: the one that the spec names, and earlier ones."""
+    places = (key.spec.secret.previous_key, *(old.previous_key for old in key.status.retiring))
+    return tuple({place: None for place in places if place is not None})
 
 
 def _names_current(record: SecretRecord, key: SaperlyKey) -> bool:

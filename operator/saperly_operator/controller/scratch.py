@@ -20,6 +20,8 @@ from saperly_operator.lifecycle.observed import (
 )
 from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.lifecycle.workloads import WorkloadLook
+from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.concealed import Plaintext
 
 _LONGEST_RETRY_AFTER = 3600.0
@@ -53,6 +55,7 @@ class Scratch:
     turn: Turn | None = None
     sweeps: dict[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: dict[str, datetime] = field(default_factory=dict)
+    workloads: dict[WorkloadRef, WorkloadLook] = field(default_factory=dict)
     sent_at: dict[str, datetime] = field(default_factory=dict)
     adoption: AdoptionRefused | None = None
     has_told: bool = False
@@ -71,6 +74,7 @@ class Scratch:
             has_turn=self.turn is not None,
             listed_serial=listed_serial,
             adoption=self.adoption,
+            workloads=dict(self.workloads),
         )
 
     def forget_absence(self, key_id: str) -> None:

@@ -24,7 +24,7 @@ UNUSED_REASONS = frozenset({reasons.PLAINTEXT_LOST, reasons.OUTCOME_UNKNOWN, rea
 
 def retiring_key_due(case: Case) -> Decision | None:
     """A key's date has come and nothing puts its revocation off."""
-    due = (entry for entry in case.status.retiring if entry.revoke_after <= case.now)
+    due = (entry for entry in case.status.retiring if entry.revoke_after <= case.now and entry.previous_key is None)
     for entry in due:
         access = case.manage_access(entry.provider, entry.service_key, "The old key cannot be revoked yet")
         if access is None and case.not_before(retire_work(entry)) is None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from saperly_operator.lifecycle.findings import findings
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
+from saperly_operator.lifecycle.rollout import Awaited, pending
 from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, Stall, WaitUntil
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus
@@ -39,7 +40,8 @@ _KNOWN_ONLY_BY_TRYING = frozenset(
 class Standing:
     """The facts behind the conditions, once a step's outcome is known.
 
-    ``resting`` tells an object that nothing is being done for now, whatever the reason, from one at work.
+    ``resting`` tells an object that nothing is being done for now, whatever the reason, from one at work. ``rollout`` is
+    what to say of workloads that do not run with the new key yet; None while nothing new is known of them.
     """
 
     key_active: bool
@@ -50,6 +52,7 @@ class Standing:
     at_rest: bool
     stalled: bool
     resting: bool = False
+    rollout: Awaited | None = None
 
     @classmethod
     def of(cls, observed: Observed, decision: Decision) -> "Standing":
@@ -65,6 +68,7 @@ class Standing:
             at_rest=isinstance(decision.step, Done),
             stalled=isinstance(decision.step, Stall),
             resting=isinstance(decision.step, Done | WaitUntil | Stall | AwaitSweep),
+            rollout=pending(observed),
         )
 
     @classmethod
@@ -84,6 +88,18 @@ class Standing:
         if observed.key.is_being_deleted:
             return standing
         return replace(standing, reason=before.reason, message=before.message, stalled=True)
+
+    @classmethod
+    def unchanged(cls, observed: Observed, decision: Decision) -> "Standing":
+        """How things stand after a step that only concerns old keys: as was said before, if it was said of this spec,
+        so that rest need not write again."""
+        status, standing = observed.key.status, cls.of(observed, decision)
+        ready = condition(status, reasons.READY)
+        if ready is None or ready.observed_generation != observed.key.metadata.generation:
+            return standing
+        stalled = condition(status, reasons.STALLED) is not None
+        at_rest = not stalled and condition(status, reasons.RECONCILING) is None
+        return replace(standing, reason=ready.reason, message=ready.message, stalled=stalled, at_rest=at_rest)
 
     @classmethod
     def delivered(cls, secret: str) -> "Standing":

@@ -6,7 +6,8 @@ the object is observed again. So a crash between any two steps leaves a state th
 from, and there is no other recovery code. Every cause (an event, a timer, a sweep, a restart) leads here.
 
 Which history each rule closes is told where the rule stands: ``checks_intent`` for the protocol of minting,
-``checks_retire`` for how a key dies, ``checks_deletion`` for the end of an object.
+``checks_rollout`` for the restarts before an old key's overlap, ``checks_retire`` for how a key dies,
+``checks_deletion`` for the end of an object.
 """
 
 from dataclasses import replace
@@ -30,7 +31,14 @@ from saperly_operator.lifecycle.checks_keep import (
 )
 from saperly_operator.lifecycle.checks_mint import provider_unfit
 from saperly_operator.lifecycle.checks_orphans import orphan_found
+from saperly_operator.lifecycle.checks_overlap import dates_changed
+from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
 from saperly_operator.lifecycle.checks_retire import next_retirement, retiring_key_due
+from saperly_operator.lifecycle.checks_rollout import (
+    next_look,
+    workload_not_restarted,
+    workload_unread,
+)
 from saperly_operator.lifecycle.checks_sweep import current_absent, revoked_outside, sweep_unnoted
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
@@ -46,7 +54,7 @@ def decide(observed: Observed, now: datetime, timings: Timings) -> Decision:
     decision = first_of(CHECKS, case) or _all_as_asked(case)
     if case.key.is_being_deleted:
         return decision
-    return _awake_when_due(case, _with_retirements(case, decision))
+    return _awake_when_due(case, _with_open_ends(case, decision))
 
 
 def _awake_when_due(case: Case, decision: Decision) -> Decision:
@@ -59,16 +67,22 @@ def _awake_when_due(case: Case, decision: Decision) -> Decision:
     return replace(decision, step=replace(step, until=until))
 
 
-def _with_retirements(case: Case, decision: Decision) -> Decision:
-    """Old keys die on their date, whatever else has to wait: for a person, a turn, or an answer."""
-    if not isinstance(decision.step, WaitUntil | Stall):
+def _with_open_ends(case: Case, decision: Decision) -> Decision:
+    """Rollouts are followed and old keys die on their date, whatever else waits: for a person, a turn, an answer."""
+    if not isinstance(decision.step, WaitUntil | Stall) or not case.observed.myself.confirmed:
         return decision
-    due, later = retiring_key_due(case), next_retirement(case)
-    if due is not None:
-        return due
+    open_end, later = first_of(OPEN_ENDS, case), _next_open_end(case)
+    if open_end is not None:
+        return open_end
     if later is None or later >= decision.step.until:
         return decision
     return replace(decision, step=replace(decision.step, until=later))
+
+
+def _next_open_end(case: Case) -> datetime | None:
+    """When a rollout is to be looked at, an old plaintext has to go, or an old key is due."""
+    moments = (next_look(case), next_withdrawal(case), next_retirement(case))
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _foreign_installation(case: Case) -> Decision | None:
@@ -100,21 +114,29 @@ def _suspended(case: Case) -> Decision | None:
     """Nothing new is begun. What was open has been finished by the checks before this one."""
     if not case.key.spec.suspend:
         return None
-    return Decision(Done(next_retirement(case)), reasons.SUSPENDED, "spec.suspend is true: nothing new is begun.")
+    return Decision(Done(_next_open_end(case)), reasons.SUSPENDED, "spec.suspend is true: nothing new is begun.")
 
 
 def _all_as_asked(case: Case) -> Decision:
-    due = (next_retirement(case), case.not_before("write"))
+    due = (_next_open_end(case), case.not_before("write"))
     moments = [moment for moment in due if moment is not None]
     return Decision(Done(min(moments, default=None)), reasons.AVAILABLE, available_message(case.key.secret_name))
 
+
+OPEN_ENDS: tuple[Check, ...] = (
+    workload_unread,
+    workload_not_restarted,
+    dates_changed,
+    previous_key_expiring,
+    retiring_key_due,
+)
 
 CHECKS: tuple[Check, ...] = (
     _foreign_installation,
     _installation_unconfirmed,
     being_deleted,
     intent_open,
-    retiring_key_due,
+    *OPEN_ENDS,
     orphan_found,
     sweep_unnoted,
     current_absent,

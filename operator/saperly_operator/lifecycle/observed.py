@@ -17,10 +17,12 @@ from enum import Enum
 from saperly_operator.lifecycle.adoption import AdoptionRefused
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.sweep_view import SweepView
+from saperly_operator.lifecycle.workloads import WorkloadLook
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import Bound, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
+from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.models import ChildKey
 
 
@@ -75,6 +77,7 @@ class SecretOwned:
     ``record`` is None when it was stripped but the data still fits the fingerprint in status, which proves it ours.
     ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
+    ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
     """
 
     record: SecretRecord | None
@@ -82,6 +85,7 @@ class SecretOwned:
     metadata_in_sync: bool
     intact: bool = True
     immutable: bool = False
+    previous: Mapping[str, str] = field(default_factory=dict)
 
 
 SecretState = SecretAbsent | SecretForeign | SecretOwned
@@ -199,7 +203,8 @@ class Memory:
     ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``sent_at`` is when a key's
     attributes were last sent: an older list says nothing about them. ``has_turn``: a mint's turn
     is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
-    under this object's tag, ``adoption`` why a key was last not adopted."""
+    under this object's tag, ``adoption`` why a key was last not adopted. ``workloads``:
+    the last look at each that is awaited."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
@@ -208,6 +213,7 @@ class Memory:
     not_before: Mapping[str, datetime] = field(default_factory=dict)
     sent_at: Mapping[str, datetime] = field(default_factory=dict)
     has_turn: bool = False
+    workloads: Mapping[WorkloadRef, WorkloadLook] = field(default_factory=dict)
     listed_serial: int = 0
     adoption: AdoptionRefused | None = None
 
@@ -251,7 +257,12 @@ class Observed:
         current, kept = self.key.status.current, self.key.status.secret
         if current is None or kept is None:
             return False
-        return holds(self.former_secret or self.secret, kept)
+        return holds(self.kept_secret, kept)
+
+    @property
+    def kept_secret(self) -> SecretState:
+        """The Secret in which status says that the plaintext is."""
+        return self.former_secret or self.secret
 
     @property
     def is_live(self) -> bool:

@@ -7,10 +7,22 @@ handled there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.resources.findings import Drift, UnownedKey
-from saperly_operator.resources.saperly_key_status import Intent, KeyAttribute, KeyRef, RetiringKey, SecretStatus
-from saperly_operator.resources.secret_record import SecretRecord
-from saperly_operator.saperly.models import UpdateRequest
+from saperly_operator.lifecycle.steps_keeping import (
+    AdoptKey,
+    AdoptOrphans,
+    ClaimSecret,
+    DeleteStraySecret,
+    InspectKey,
+    LookAtWorkloads,
+    MoveSecret,
+    NoteSweep,
+    RepairSecret,
+    Reschedule,
+    Restart,
+    UpdateKey,
+    WithdrawPrevious,
+)
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef, RetiringKey, SecretStatus
 
 # --- rest ----------------------------------------------------------------------------------------------------------
 
@@ -126,83 +138,6 @@ class AbandonIntent:
     gives_turn_back: bool = False
 
 
-# --- keeping -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateKey:
-    """PATCH the attributes of a key; ``drift`` when that puts right what somebody else changed there."""
-
-    ref: KeyRef
-    update: UpdateRequest
-    attributes_hash: str
-    managed: tuple[KeyAttribute, ...]
-    drift: Drift | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InspectKey:
-    """GET the current key, which a list did not show: only that tells whether it was revoked."""
-
-    ref: KeyRef
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimSecret:
-    """Prove that a key which a person named may be taken over, and write its record into its Secret."""
-
-    key_id: str
-    serial: int
-    provider: str
-    entries: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptKey:
-    """Prove that the key which the Secret's record names is this object's, and make it the current one."""
-
-    record: SecretRecord
-    provider: str
-    entries: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NoteSweep:
-    """Store what a list showed: the keys in use that nothing refers to, those ``visible`` again that were hidden, and
-    those ``calm`` whose attributes were left alone for long enough."""
-
-    unowned: tuple[UnownedKey, ...]
-    visible: frozenset[str]
-    calm: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptOrphans:
-    """Write keys that the sweep found for this object, and nothing refers to, into ``retiring``."""
-
-    orphans: tuple[RetiringKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RepairSecret:
-    """Put labels and annotations of the Secret back."""
-
-
-@dataclass(frozen=True, slots=True)
-class MoveSecret:
-    """Write the key from the Secret ``source`` (entry ``source_key``) to where the spec wants it now."""
-
-    source: str
-    source_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteStraySecret:
-    """Remove a Secret of ours that the move left behind."""
-
-    name: str
-
-
 # --- retiring and deleting -----------------------------------------------------------------------------------------
 
 
@@ -270,6 +205,10 @@ Step = (
     | RepairSecret
     | MoveSecret
     | DeleteStraySecret
+    | WithdrawPrevious
+    | LookAtWorkloads
+    | Restart
+    | Reschedule
     | Retire
     | RevokeCurrent
     | ReleaseKey
@@ -286,3 +225,44 @@ class Decision:
     step: Step
     reason: str
     message: str
+
+
+__all__ = [
+    "AbandonIntent",
+    "AddFinalizer",
+    "AdoptKey",
+    "AdoptOrphans",
+    "AwaitSweep",
+    "ClaimSecret",
+    "Decision",
+    "DeleteSecret",
+    "DeleteStraySecret",
+    "Done",
+    "Fence",
+    "InspectKey",
+    "LeaveAlone",
+    "LookAtWorkloads",
+    "Mint",
+    "MoveSecret",
+    "NoteSweep",
+    "Preflight",
+    "ReadLive",
+    "Record",
+    "ReleaseKey",
+    "ReleaseSecret",
+    "RemoveFinalizer",
+    "RepairSecret",
+    "Reschedule",
+    "Restart",
+    "Resting",
+    "Retire",
+    "RevokeCurrent",
+    "Stall",
+    "Step",
+    "StoreIntent",
+    "TakeOver",
+    "UpdateKey",
+    "WaitUntil",
+    "WithdrawPrevious",
+    "WriteSecret",
+]

@@ -51,5 +51,12 @@ class Timings:
     drift_longest: timedelta = timedelta(hours=24)
     # How often a key whose revocation is held up is looked at again.
     held_recheck: timedelta = timedelta(hours=1)
+    # A rollout is looked at first after this long, then ever more rarely …
+    rollout_poll_first: timedelta = timedelta(seconds=2)
+    rollout_poll_limit: timedelta = timedelta(minutes=1)
+    # … and is shown as stalled after this long, even where Kubernetes itself sets no deadline.
+    rollout_patience: timedelta = timedelta(minutes=15)
+    # An old plaintext leaves the Secret this long before its key is revoked: as long as a kubelet may take to show it.
+    previous_key_lead: timedelta = timedelta(minutes=2)
     # How often a blocked object is looked at again without any event (the cause may go unseen).
     recheck: timedelta = timedelta(minutes=1)

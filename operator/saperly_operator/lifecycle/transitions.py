@@ -5,10 +5,11 @@ that outlive every crash: no key id leaves ``current`` or ``retiring`` without a
 serial never falls.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
 from typing import TypeVar
 
-from saperly_operator.lifecycle.references import retiring
+from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, replaced
 from saperly_operator.resources import reasons
 from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key import SaperlyKey
@@ -17,6 +18,7 @@ from saperly_operator.resources.saperly_key_status import (
     Intent,
     KeyAttribute,
     KeyRef,
+    RestartStatus,
     RetiringKey,
     RotationStatus,
     SaperlyKeyStatus,
@@ -72,9 +74,10 @@ def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
 
 
 def key_delivered(
-    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, overlap: timedelta
+    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, previous_key: str | None
 ) -> SaperlyKeyStatus:
-    """The Secret holds ``current``; what it held before lives on for ``overlap`` and then goes."""
+    """The Secret holds ``current``; what it held before is on its way out, once nobody needs it any more.
+    ``previous_key`` is where in the Secret's data the old plaintext is, if it was kept."""
     status = key.status
     before, intent = status.current, status.intent
     if before is not None and before.id == current.id:
@@ -82,21 +85,32 @@ def key_delivered(
     reason = intent.trigger if intent is not None else "Replaced"
     # A key that somebody else revoked is gone already: Saperly said so, with the date.
     is_dead = before is not None and status.revoked is not None and status.revoked.id == before.id
-    old = (retiring(before, reason, now + overlap),) if before is not None and not is_dead else ()
+    lives_on = before is not None and not is_dead
+    old = (_replaced(key, before, reason, now, previous_key),) if before is not None and lives_on else ()
+    # Where nobody is restarted any more, nothing is left that an older key could wait for.
+    older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
     reminted_at = now if reason == reasons.REVOKED_EXTERNALLY else status.reminted_at
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=now, last_handled_request=answered_request(key)
     )
     return status.changed(
         current=current,
-        retiring=_joined(status.retiring, old),
+        retiring=_joined(older, old),
         intent=None,
         secret=secret,
         failure=None,
         rotation=rotation,
+        restarted=_restart_of(key, current, now),
         revoked=None,
         reminted_at=reminted_at,
     )
+
+
+def _restart_of(key: SaperlyKey, current: KeyRef, now: datetime) -> RestartStatus | None:
+    """Nothing runs with a key that never was: a first one restarts nobody."""
+    if key.status.current is None or not key.spec.restart:
+        return None
+    return RestartStatus(serial=current.serial, started_at=now)
 
 
 def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installation: str) -> SaperlyKeyStatus:
@@ -114,6 +128,20 @@ def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installa
         rotation=rotation,
         failure=None,
     )
+
+
+def _replaced(key: SaperlyKey, before: KeyRef, reason: str, now: datetime, previous_key: str | None) -> RetiringKey:
+    kept = key.status.secret
+    mark = kept.fingerprint if kept is not None else None
+    return replaced(before, reason, now, key.spec).changed(fingerprint=mark, previous_key=previous_key)
+
+
+def rescheduled(
+    status: SaperlyKeyStatus, restarted: RestartStatus | None, entries: tuple[RetiringKey, ...]
+) -> SaperlyKeyStatus:
+    """How far the restarts are, and when old keys go. No entry comes or goes by it."""
+    assert [entry.id for entry in entries] == [entry.id for entry in status.retiring]
+    return status.changed(restarted=restarted, retiring=entries)
 
 
 def answered_request(key: SaperlyKey) -> str | None:
@@ -202,6 +230,11 @@ def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **deta
     before = status.failure
     count = before.count + 1 if before is not None and before.code == code else 1
     return Failure.model_validate({"code": code, "count": count, "retry_at": retry_at, **details})
+
+
+def _no_longer_waiting(status: SaperlyKeyStatus, now: datetime, key: SaperlyKey) -> Iterator[RetiringKey]:
+    for entry in status.retiring:
+        yield overlap_started(entry, now, key.spec.rotation) if awaits_rollout(entry) else entry
 
 
 def _joined(before: tuple[RetiringKey, ...], more: tuple[RetiringKey, ...]) -> tuple[RetiringKey, ...]:

@@ -66,6 +66,12 @@ was taken out of the spec is taken off the Secret, and nothing else is."""
 FENCED_BY: Final = "saperly.com/fenced-by"
 """The intent for which the Secret was last touched, so that a write prepared before that moment fails."""
 
+# On the pod template of a workload that ``spec.restart`` names.
+
+RESTARTED_PREFIX: Final = "saperly.com/restarted-"
+"""Before the SaperlyKey's name: the serial of the key for which the workload was last restarted, and a short hash of
+that object's uid. Changing it is what restarts the pods; nothing else of a workload is ever written."""
+
 # On any object.
 
 FINALIZER: Final = "saperly.com/revoke"

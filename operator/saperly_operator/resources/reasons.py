@@ -45,6 +45,10 @@ SCHEDULE_REFUSED: Final = "ScheduleRefused"
 """The rotation schedule that is asked for cannot be followed; the last one that could be goes on. Present only while
 true."""
 
+ROLLOUT_PENDING: Final = "RolloutPending"
+"""A workload of ``spec.restart`` does not yet run with the new key, so that the old one lives on. Present only while
+true; the key in the Secret works all the same."""
+
 # Progress and success.
 
 AVAILABLE: Final = "Available"
@@ -142,6 +146,12 @@ UPDATED: Final = "Updated"
 
 MOVED: Final = "Moved"
 """The key was moved to another Secret, or to another entry of its Secret."""
+
+RESTARTED: Final = "Restarted"
+"""Workloads of ``spec.restart`` were restarted, so that they start with the new key."""
+
+ROLLED_OUT: Final = "RolledOut"
+"""Every workload of ``spec.restart`` runs with the new key; the overlap of the old one begins."""
 
 # Why a key was minted: the trigger of an intent, and the reason for which the key before it is retired.
 
@@ -243,6 +253,21 @@ QUOTA_EXCEEDED: Final = "QuotaExceeded"
 
 NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 """The namespace is being deleted; nothing can be created in it."""
+
+# The workloads that are restarted.
+
+ROLLOUT_IN_PROGRESS: Final = "RolloutInProgress"
+"""Workloads were restarted for the new key; their rollouts are awaited."""
+
+ROLLOUT_STALLED: Final = "RolloutStalled"
+"""A workload does not come to run with the new key by itself: its rollout failed, is paused, or takes too long, or its
+pods are only replaced by hand. The old key lives on, at the longest for ``spec.rotation.maxOverlap``."""
+
+WORKLOAD_NOT_FOUND: Final = "WorkloadNotFound"
+"""A workload that ``spec.restart`` names does not exist. The old key is held as for ``RolloutStalled``."""
+
+RESTART_REFUSED: Final = "RestartRefused"
+"""Kubernetes does not let the operator restart a workload. The old key is held as for ``RolloutStalled``."""
 
 # Why a key is not adopted.
 

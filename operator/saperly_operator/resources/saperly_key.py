@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field
 
 from saperly_operator.resources import annotations
-from saperly_operator.resources.base import ApiModel, MapLimits, Metadata
+from saperly_operator.resources.base import ApiModel, ListMap, MapLimits, Metadata, Rule
 from saperly_operator.resources.definition import Column, Definition, Scope
 from saperly_operator.resources.fields import (
     AgentLabel,
@@ -25,6 +25,7 @@ from saperly_operator.resources.fields import (
     SecretMetadataRules,
 )
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+from saperly_operator.resources.workload import WorkloadRef
 
 _LONGEST_TOKEN = 1024
 
@@ -68,10 +69,21 @@ class SecretType(StrEnum):
 class SecretSpec(ApiModel):
     """Where the plaintext is delivered."""
 
+    rules: ClassVar = (
+        Rule(
+            "!has(self.previousKey) || self.previousKey != self.key",
+            "must be another key of the Secret's data than the one in spec.secret.key",
+            field_path=".previousKey",
+        ),
+    )
+
     name: ObjectName | None = None
     """The Secret's name; the SaperlyKey's own name when left out. Renaming moves the key, it does not mint."""
     key: SecretDataKey = "SAPERLY_API_KEY"
     """The key within the Secret's data that holds the plaintext."""
+    previous_key: SecretDataKey | None = None
+    """The key within the Secret's data that holds the old plaintext while the old key lives on. The operator writes it
+    and takes it away, 2 minutes before the old key is revoked. Left out: the old plaintext is not kept."""
     type: SecretType = SecretType.OPAQUE
     """Always Opaque: every other type of Secret has a meaning to Kubernetes itself."""
     labels: Annotated[dict[str, str], MapLimits(64, 63), *SecretMetadataRules.LABELS] = Field(default_factory=dict)
@@ -90,7 +102,14 @@ class RotationSpec(ApiModel):
     0 3 * * 1"), @hourly, @daily, @weekly, @monthly, @yearly, or the age at which a key is replaced (30d). At most once
     an hour. Left out: only on request. The annotation saperly.com/rotation-schedule wins over it."""
     overlap: Duration = "1h"
-    """How long the old key lives on after the new one was delivered, such as 1h, 90m or 7d."""
+    """How long the old key lives on after the new one was delivered and every workload of spec.restart runs with it,
+    such as 1h, 90m or 7d. A change reaches old keys that are still alive."""
+    max_overlap: Duration = "7d"
+    """How long, at the longest, an old key lives on while a workload of spec.restart does not come to run with the new
+    one, or while it is in use and requireIdle is set. Then it is revoked all the same. Never shorter than overlap."""
+    require_idle: bool = False
+    """True also waits until Saperly has seen no use of the old key for as long as overlap: for users of the key that
+    nobody restarts. At the longest for maxOverlap."""
     jitter: Duration = "10m"
     """The most by which a scheduled rotation is put off, differently for each object, so that they do not crowd; never
     beyond the schedule's following moment."""
@@ -130,6 +149,9 @@ class SaperlyKeySpec(ApiModel):
     """Where the plaintext is delivered."""
     rotation: RotationSpec = Field(default_factory=RotationSpec)
     """When the key is replaced by a new one."""
+    restart: Annotated[tuple[WorkloadRef, ...], Field(max_length=16), ListMap(keys=("kind", "name"))] = ()
+    """Workloads in this namespace that read the key only when they start: restarted once for each new key, as by
+    kubectl rollout restart, and awaited before the overlap begins. Not on the first key, nor when the Secret moves."""
     deletion_policy: DeletionPolicy = DeletionPolicy.REVOKE
     """On deletion of this object: Revoke revokes the key and deletes the Secret, Orphan leaves both as they are."""
     on_remote_revocation: OnRemoteRevocation = OnRemoteRevocation.REMINT

@@ -23,6 +23,7 @@ class KeyAttribute(StrEnum):
 
 
 Serial = Annotated[int, Field(ge=0, le=2**53 - 1)]
+WorkloadName = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class KeyRef(ApiModel):
@@ -58,7 +59,32 @@ class RetiringKey(KeyRef):
     revoke_after: Timestamp
     """It is not revoked before this time."""
     waiting_for: Annotated[str, Field(max_length=1024)] | None = None
-    """What holds its revocation beyond that time, if anything does."""
+    """What its revocation waits for, if it waits for anything but that time."""
+    replaced_at: Timestamp | None = None
+    """When another key took its place in the Secret. Absent for a key that never was in use."""
+    overlap_started_at: Timestamp | None = None
+    """When everything that was awaited ran with the new key: its overlap counts from then. Absent before that."""
+    last_used_at: Timestamp | None = None
+    """When Saperly last saw it used, where its revocation was put off because of that."""
+    fingerprint: Annotated[str, Field(max_length=64)] | None = None
+    """A short hash of this object's uid and its plaintext, by which the plaintext is found in the Secret."""
+    previous_key: Annotated[str, Field(max_length=253)] | None = None
+    """The key within the Secret's data that still holds its plaintext."""
+    withdrawn_at: Timestamp | None = None
+    """When its plaintext was seen to be out of the Secret again; it is revoked no sooner than 2 minutes later."""
+
+
+class RestartStatus(ApiModel):
+    """The restarts of workloads that followed the last replacement of the key."""
+
+    serial: Serial
+    """The serial of the key that the workloads are restarted for."""
+    started_at: Timestamp
+    """When that key was in the Secret, and the restarts could begin."""
+    workloads: Annotated[tuple[WorkloadName, ...], Field(max_length=16), ListSet()] = ()
+    """The workloads that were restarted for it, as Kind/name: none is restarted twice."""
+    finished_at: Timestamp | None = None
+    """When the last of their rollouts was seen to be finished. Absent while one is awaited."""
 
 
 class Operation(StrEnum):
@@ -177,6 +203,8 @@ class SaperlyKeyStatus(ApiModel):
     """The request to Saperly that is under way, if one is."""
     secret: SecretStatus | None = None
     """The Secret as it was last written."""
+    restarted: RestartStatus | None = None
+    """The restarts of workloads that followed the last replacement of the key."""
     rotation: RotationStatus | None = None
     """The last and the next rotation."""
     failure: Failure | None = None

@@ -25,13 +25,13 @@ from saperly_operator.lifecycle.observed import (
 from saperly_operator.lifecycle.references import referenced_ids
 from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.durations import parse_duration
 from saperly_operator.resources.findings import RevokedOutside
 from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
+from saperly_operator.resources.workload import RestartMark, WorkloadRef
 from saperly_operator.saperly.models import ChildKey, MintRequest
-from tests.builders import ENTRY, HOLDER, INSTALLATION, NOW, OWNER, PROVIDER, a_row, observed
+from tests.builders import ENTRY, HOLDER, INSTALLATION, NOW, OWNER, PROVIDER, a_look, a_row, a_workload, observed
 from tests.unit.lifecycle.table import TIMINGS
 
 Place = tuple[str, str]
@@ -51,6 +51,8 @@ class IdealWorld:
     rows: dict[str, ChildKey] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    marks: dict[WorkloadRef, RestartMark] = field(default_factory=dict)
+    """What is on the pod templates of workloads, all of which exist."""
     gone: bool = False
     trace: list[str] = field(default_factory=list)
     _live: bool = False
@@ -128,6 +130,8 @@ class IdealWorld:
                 self._mint(step, decision)
             case steps.Done():
                 pass
+            case steps.LookAtWorkloads() | steps.Restart() | steps.Reschedule() as step:
+                self._restart(step)
             case step:
                 self._keep_or_end(step)
 
@@ -166,9 +170,8 @@ class IdealWorld:
                 )
                 self.memory = replace(self.memory, held=replace(held, written=kept))
             case steps.Record(current, secret):
-                overlap = parse_duration(self.key.spec.rotation.overlap)
-                self._store(transitions.key_delivered(self.key, current, secret, self.now, overlap))
-                self.memory = replace(self.memory, held=None, redacted=None)
+                self._store(transitions.key_delivered(self.key, current, secret, self.now, None))
+                self.memory = replace(self.memory, held=None, redacted=None, workloads={})
             case steps.Fence():
                 assert self.memory.redacted is not None
                 self.memory = replace(self.memory, redacted=replace(self.memory.redacted, fenced=True))
@@ -202,6 +205,18 @@ class IdealWorld:
             self.places.pop((name, kept.key), None)
         self.places[name, self.key.spec.secret.key] = key_id
         self.records[name] = key_id
+
+    def _restart(self, step: steps.LookAtWorkloads | steps.Restart | steps.Reschedule) -> None:
+        """Every workload rolls out at once."""
+        match step:
+            case steps.LookAtWorkloads(seen):
+                looks = {ref: a_look(a_workload(mark=self.marks.get(ref)), self.now) for ref in seen}
+                self.memory = replace(self.memory, workloads={**self.memory.workloads, **looks})
+            case steps.Restart(ref, _, mark):
+                self.marks[ref] = mark
+                self._restart(steps.LookAtWorkloads((ref,)))
+            case steps.Reschedule(restarted, retiring):
+                self._store(transitions.rescheduled(self.key.status, restarted, retiring))
 
     def _keep_or_end(self, step: steps.Step) -> None:
         status = self.key.status

@@ -15,6 +15,8 @@ from saperly_operator.lifecycle.steps import (
     InspectKey,
     LeaveAlone,
     Mint,
+    Reschedule,
+    Restart,
     Retire,
     RevokeCurrent,
     Stall,
@@ -175,3 +177,29 @@ def test_to_rest_is_to_rest_until_later(given: Observed) -> None:
             assert until > NOW
         case _:
             pass
+
+
+@many
+@given(observations())
+def test_only_a_workload_of_the_spec_without_the_mark_is_restarted_while_a_key_waits_for_it(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    if not isinstance(step, Restart):
+        return
+    assert step.workload in given.key.spec.restart
+    assert status.restarted is not None
+    assert step.seen.mark is None or not step.seen.mark.covers(step.mark)
+    assert step.mark.serial == status.restarted.serial
+    assert any(entry.replaced_at and entry.overlap_started_at is None for entry in status.retiring)
+
+
+@many
+@given(observations())
+def test_i3_new_dates_neither_forget_a_key_nor_change_which_it_is(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    if not isinstance(step, Reschedule):
+        return
+    kept = {"overlap_started_at": None, "revoke_after": NOW, "waiting_for": None}
+    assert [entry.changed(**kept) for entry in step.retiring] == [entry.changed(**kept) for entry in status.retiring]
+    for before, after in zip(status.retiring, step.retiring, strict=True):
+        if before.replaced_at is None:
+            assert after == before, "a key that was never in use keeps its date"

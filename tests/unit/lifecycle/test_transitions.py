@@ -1,7 +1,6 @@
 """The two books that outlive every crash: no key id gets lost, and the serial never falls; and what each change says."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -28,12 +27,11 @@ from tests.builders import (
 Change = Callable[[SaperlyKeyStatus], SaperlyKeyStatus]
 
 FAILURE = Failure(code=reasons.OUTCOME_UNKNOWN, count=1, retry_at=NOW)
-ONE_HOUR = timedelta(hours=1)
 
 
 def delivering(serial: int) -> Change:
     def change(status: SaperlyKeyStatus) -> SaperlyKeyStatus:
-        return transitions.key_delivered(a_key(status), a_ref(serial), KEPT, NOW, ONE_HOUR)
+        return transitions.key_delivered(a_key(status), a_ref(serial), KEPT, NOW, None)
 
     return change
 
@@ -131,7 +129,7 @@ def test_the_same_key_found_twice_is_retired_once() -> None:
 
 def test_a_first_delivery_retires_nothing() -> None:
     status = transitions.key_delivered(
-        a_key(SaperlyKeyStatus(intent=an_intent(), serial=1, failure=FAILURE)), a_ref(1), KEPT, NOW, ONE_HOUR
+        a_key(SaperlyKeyStatus(intent=an_intent(), serial=1, failure=FAILURE)), a_ref(1), KEPT, NOW, None
     )
     assert (status.current, status.secret, status.retiring) == (a_ref(1), KEPT, ())
     assert (status.intent, status.failure) == (None, None)
@@ -141,8 +139,9 @@ def test_a_first_delivery_retires_nothing() -> None:
 
 def test_a_replacement_retires_the_old_key_for_the_overlap_and_says_why() -> None:
     before = a_delivered_status(1, intent=an_intent(2, trigger=reasons.ROTATION_REQUESTED, rotate_request="now"))
-    key = a_key(before, metadata={"annotations": {annotations.ROTATE_REQUESTED_AT: "now"}})
-    status = transitions.key_delivered(key, a_ref(2), KEPT, NOW, 90 * MINUTE)
+    marks = {"annotations": {annotations.ROTATE_REQUESTED_AT: "now"}}
+    key = a_key(before, marks, rotation={"overlap": "90m"})
+    status = transitions.key_delivered(key, a_ref(2), KEPT, NOW, None)
     assert status.current == a_ref(2)
     (old,) = status.retiring
     assert (old.id, old.reason, old.revoke_after) == ("key-1", reasons.ROTATION_REQUESTED, NOW + 90 * MINUTE)
@@ -167,7 +166,7 @@ def test_a_delivery_answers_the_request_that_was_there_when_it_was_begun(
     rotation = RotationStatus(last_handled_request=handled)
     before = a_delivered_status(1, intent=an_intent(2, rotate_request=answered), rotation=rotation)
     marks = {annotations.ROTATE_REQUESTED_AT: asked} if asked is not None else {}
-    status = transitions.key_delivered(a_key(before, {"annotations": marks}), a_ref(2), KEPT, NOW, ONE_HOUR)
+    status = transitions.key_delivered(a_key(before, {"annotations": marks}), a_ref(2), KEPT, NOW, None)
     assert status.rotation is not None
     assert status.rotation.last_handled_request == expected
 
@@ -175,7 +174,7 @@ def test_a_delivery_answers_the_request_that_was_there_when_it_was_begun(
 def test_a_move_changes_only_where_the_key_is() -> None:
     before = a_delivered_status(1)
     elsewhere = KEPT.changed(name="renamed")
-    assert transitions.key_delivered(a_key(before), a_ref(1), elsewhere, NOW, ONE_HOUR) == before.changed(
+    assert transitions.key_delivered(a_key(before), a_ref(1), elsewhere, NOW, None) == before.changed(
         secret=elsewhere
     )
 
