@@ -263,6 +263,9 @@ ROLLOUT_STALLED: Final = "RolloutStalled"
 """A workload does not come to run with the new key by itself: its rollout failed, is paused, or takes too long, or its
 pods are only replaced by hand. The old key lives on, at the longest for ``spec.rotation.maxOverlap``."""
 
+ROLLOUT_GIVEN_UP: Final = "RolloutGivenUp"
+"""``spec.rotation.maxOverlap`` has passed and a workload still does not run with the new key; it is awaited no more."""
+
 WORKLOAD_NOT_FOUND: Final = "WorkloadNotFound"
 """A workload that ``spec.restart`` names does not exist. The old key is held as for ``RolloutStalled``."""
 
