@@ -46,7 +46,7 @@ SCHEDULE_REFUSED: Final = "ScheduleRefused"
 true."""
 
 ROLLOUT_PENDING: Final = "RolloutPending"
-"""A workload of ``spec.restart`` does not yet run with the new key. Ready is true all the same. Present only while true."""
+"""A workload of ``spec.restart`` does not yet run with the new key; Ready stays true. Present only while true."""
 
 # Progress and success.
 
@@ -259,7 +259,7 @@ ROLLOUT_IN_PROGRESS: Final = "RolloutInProgress"
 """Workloads were restarted for the new key; their rollouts are awaited."""
 
 ROLLOUT_STALLED: Final = "RolloutStalled"
-"""A rollout failed, is paused or takes too long; the old key lives on, at the longest for ``spec.rotation.maxOverlap``."""
+"""A rollout failed, is paused or takes too long; the old key lives on, at longest for ``spec.rotation.maxOverlap``."""
 
 ROLLOUT_GIVEN_UP: Final = "RolloutGivenUp"
 """``spec.rotation.maxOverlap`` has passed and a workload still does not run with the new key; it is awaited no more."""
