@@ -198,8 +198,17 @@ def test_i3_new_dates_neither_forget_a_key_nor_change_which_it_is(given: Observe
     step, status = decided(given).step, given.key.status
     if not isinstance(step, Reschedule):
         return
-    kept = {"overlap_started_at": None, "revoke_after": NOW, "waiting_for": None}
+    facts = dict.fromkeys(("overlap_started_at", "waiting_for", "last_used_at", "previous_key", "withdrawn_at"))
+    kept = {**facts, "revoke_after": NOW}
     assert [entry.changed(**kept) for entry in step.retiring] == [entry.changed(**kept) for entry in status.retiring]
     for before, after in zip(status.retiring, step.retiring, strict=True):
         if before.replaced_at is None:
             assert after == before, "a key that was never in use keeps its date"
+
+
+@many
+@given(observations())
+def test_no_key_is_revoked_while_status_says_that_its_plaintext_is_in_the_secret(given: Observed) -> None:
+    step = decided(given).step
+    if isinstance(step, Retire) and not given.key.is_being_deleted:
+        assert step.entry.previous_key is None
