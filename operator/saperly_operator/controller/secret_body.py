@@ -106,6 +106,8 @@ def previous_data(key: SaperlyKey, existing: Object | None) -> dict[str, str]:
     name, kept = key.spec.secret.previous_key, key.status.secret
     if name is None or kept is None or existing is None or existing["metadata"]["name"] != kept.name:
         return {}
+    if key.status.revoked is not None:
+        return {}  # somebody else revoked the current key: its plaintext is of no use to anybody
     return _entry_that_fits(key, existing, kept.key, kept.fingerprint, name)
 
 
