@@ -243,7 +243,8 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
     except errors.SaperlyError as error:
         scratch.failed(work, tools.clock.now(), tools.timings, error.retry_after)
         return
-    note = f"The key {step.ref.prefix}… lives on, and is no longer the operator's."
+    fate = "lives on" if row.revoked_at is None else "was revoked already"
+    note = f"The key {step.ref.prefix}… {fate}, and is no longer the operator's."
     announcement = Occurrence(EventType.NORMAL, reasons.RELEASED, "Release", note)
     status = key_gone(observed.key.status, key_id)
     await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
