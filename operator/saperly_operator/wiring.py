@@ -141,7 +141,7 @@ async def build(
     service_keys = ServiceKeys(
         clock, connect_vendor, lambda: Gate(margin=2 * settings.vendor_timeout, breaker_times=breaker_times)
     )
-    observer = Observer(kube, cache, service_keys, scratchpads, myself)
+    observer = Observer(kube, cache, service_keys, scratchpads, myself, clock)
     events = EventWriter(kube, instance=holder)
     statuses = StatusWriter(kube, cache, events, clock)
     tools = Tools(kube, cache, observer, service_keys, scratchpads, statuses, clock, settings.timings)

@@ -1,19 +1,14 @@
 """Backups, restores and clones on the real cluster: keys are taken over, and none is minted or touched for nothing."""
 
-import json
 from typing import Any
 
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.simulator.control_orders import KeyOrder
 from saperly_operator.simulator.state import Operation
-from tests.cluster.commands import saperly_operator
 from tests.cluster.user import ENTRY, User, holds_key
-from tests.cluster.world import World
 from tests.support.leaks import EVIDENCE
-from tests.support.waiting import eventually
 
-CONFIG_MAP = "saperly-operator-installation"
 _KEPT = ("name", "namespace", "labels", "annotations", "finalizers")
 
 
@@ -102,75 +97,3 @@ def test_a_key_made_by_hand_is_taken_over_by_name(user: User) -> None:
     assert tag is not None
     assert tag.belongs_to(user.installation, Owner(user.namespace, "by-hand"))
     assert holds_key(user, "by-hand", planted.id)
-
-
-# --- another cluster --------------------------------------------------------------------------------------------------
-
-
-def test_a_moved_installation_waits_until_an_administrator_moves_it(world: World) -> None:
-    world.start_operator()
-    world.apply_key("mine")
-    key_id = world.wait_ready("mine")["status"]["current"]["id"]
-    restored_elsewhere(world)
-    world.apply_key("new")
-    world.wait_reason("new", reasons.INSTALLATION_MOVED, kind="Stalled")
-    world.wait_reason("mine", reasons.INSTALLATION_MOVED, kind="Stalled")
-    assert [child.id for child in world.vendor.live_keys()] == [key_id]
-    assert "undecided" in installation(world, "show")
-
-    assert "goes on in this cluster" in installation(world, "move")
-
-    operator = world.operator
-    assert operator is not None
-    eventually(lambda: operator.exit_code == 0, "the operator makes way for another")
-    world.start_operator()
-    world.wait_ready("new")
-    assert world.wait_ready("mine")["status"]["current"]["id"] == key_id
-    assert "confirmed" in installation(world, "show")
-    assert "nothing was changed" in installation(world, "move")
-
-
-def test_a_new_installation_leaves_what_came_along_alone_and_says_so(world: World) -> None:
-    world.start_operator()
-    world.apply_key("theirs")
-    key_id = world.wait_ready("theirs")["status"]["current"]["id"]
-    restored_elsewhere(world)
-    before = config(world)["id"]
-
-    told = installation(world, "new")
-
-    operator = world.operator
-    assert operator is not None
-    eventually(lambda: operator.exit_code == 0, "the operator makes way for another")
-    world.start_operator()
-    assert before in told
-    assert config(world)["id"] in told
-    assert config(world)["id"] != before
-    world.kubectl(
-        "annotate", "skey", "theirs", "saperly.com/rotate-requested-at=now", f"--namespace={world.namespace}"
-    )
-    eventually(
-        lambda: reasons.FOREIGN_INSTALLATION in [event["reason"] for event in world.events("theirs")], "it says so"
-    )
-    world.apply_key("ours")
-    ours = world.wait_ready("ours")["status"]["current"]["id"]
-    assert {child.id for child in world.vendor.live_keys()} == {key_id, ours}
-    assert world.key("theirs")["status"]["current"]["id"] == key_id
-
-
-def restored_elsewhere(world: World) -> None:
-    """The cluster that the installation was made in was another; the operator starts on that."""
-    assert world.operator is not None
-    world.operator.terminate()
-    patch = json.dumps({"data": {"clusterUid": "of-another-cluster"}})
-    world.kubectl("patch", "configmap", CONFIG_MAP, f"--namespace={world.system}", "--type=merge", f"--patch={patch}")
-    world.start_operator()
-
-
-def config(world: World) -> dict[str, str]:
-    data: dict[str, str] = world.kubectl.json("get", "configmap", CONFIG_MAP, f"--namespace={world.system}")["data"]
-    return data
-
-
-def installation(world: World, *args: str) -> str:
-    return saperly_operator(world.kubectl, "installation", *args, f"--namespace={world.system}")

@@ -292,7 +292,8 @@ async def lose_the_namespace_and_restore_it(history: History, name: str) -> None
 
 
 async def copy_etcd(history: History, name: str) -> None:
-    history.copy = history.world.kube.backup()
+    if history.world.kube.snapshot(CONFIG_MAPS):  # a copy without the installation would begin another
+        history.copy = history.world.kube.backup()
 
 
 async def roll_etcd_back(history: History, name: str) -> None:

@@ -6,14 +6,12 @@ over: outages end, blocks are lifted, and the operator is left alone until it ha
 
 import asyncio
 import random
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from saperly_operator.kube.api import CLUSTER_PROVIDERS, PLAIN
 from saperly_operator.kube.errors import KubeError
-from saperly_operator.resources import annotations, reasons
+from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.simulator.settings import ListOrder, RetryAfter
 from tests.simulation.cluster import NAMESPACE, Cluster
@@ -136,6 +134,9 @@ async def live_through(history: History, deeds: tuple[Deed, ...]) -> None:
     for cluster in history.clusters:
         await _accept_the_service_key(history, cluster)
     await _mend(history, _has_a_foreign_secret, lambda cluster, key: cluster.delete_secret(key.secret_name))
+    for other in world.others:
+        if not other.invariants.may_write:
+            await other.stop()  # nothing would change there any more
     await world.live_on(hours=_QUIET_HOURS)
 
 
@@ -162,15 +163,8 @@ async def _want_the_usual(cluster: Cluster, key: SaperlyKey) -> None:
 
 
 async def _accept_the_service_key(history: History, cluster: Cluster) -> None:
-    """The provider's condition asks whether another service key is to be used, and says how to answer."""
-    provider = await cluster.kube.get(CLUSTER_PROVIDERS, None, "default")
-    told = {each["type"]: each for each in (provider.get("status") or {}).get("conditions") or ()}
-    stalled = told.get(reasons.STALLED)
-    if stalled is not None and stalled["reason"] == reasons.SERVICE_KEY_REPLACED:
+    if await cluster.accept_service_key():
         history.tell(f"{cluster.name}the other service key is accepted")
-        (material,) = re.findall(rf"{annotations.ACCEPT_SERVICE_KEY}: (\w+)", stalled["message"])
-        patch = {"metadata": {"annotations": {annotations.ACCEPT_SERVICE_KEY: material}}}
-        await cluster.kube.patch(CLUSTER_PROVIDERS, None, "default", patch, options=PLAIN)
 
 
 def _has_a_foreign_secret(key: SaperlyKey) -> bool:

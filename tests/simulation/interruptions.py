@@ -41,6 +41,14 @@ class Event(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Minting:
+    """What a mint asks for: the name, tag and all, and its Idempotency-Key."""
+
+    name: str
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[Result]):
     """One request that changes something: what it is, its effect, and what its client sees when it goes wrong."""
 
@@ -53,8 +61,7 @@ class Call(Generic[Result]):
     """The server answers 500; True: after the effect."""
     slow: Callable[[float], Awaitable[Result]]
     """The server takes so many seconds."""
-    name: str = ""
-    """The name that a mint asks for, tag and all."""
+    mint: Minting | None = None
 
 
 @dataclass
@@ -110,8 +117,8 @@ class Interruptions:
     stall: Callable[[], float] = lambda: 300.0
     calls: int = 0
     touches: int = 0
-    undelivered: list[str] = field(default_factory=list)
-    """The names that mints on their way ask for."""
+    undelivered: list[Minting] = field(default_factory=list)
+    """The mints that are on their way while their client is gone."""
     failed: Callable[[BaseException], None] = lambda _: None
     trace: list[str] = field(default_factory=list)
     _late: set[asyncio.Future[None]] = field(default_factory=set)
@@ -233,7 +240,7 @@ class Interruptions:
     def _deliver_later(self, call: Call[Result]) -> None:
         async def deliver() -> None:
             # A mint may be longer on its way than a write to Kubernetes: the protocol lets it settle for longer.
-            await asyncio.sleep(self.lateness() * (2 if call.name else 1))
+            await asyncio.sleep(self.lateness() * (2 if call.mint else 1))
             line = self.note("late", call.what)
             try:
                 await call.effect()
@@ -242,9 +249,11 @@ class Interruptions:
             except Violation as violation:
                 self.failed(violation)
             finally:
-                self.undelivered.remove(call.name)
+                if call.mint is not None:
+                    self.undelivered.remove(call.mint)
 
-        self.undelivered.append(call.name)
+        if call.mint is not None:
+            self.undelivered.append(call.mint)
         delivery = asyncio.ensure_future(deliver())
         self._late.add(delivery)
         delivery.add_done_callback(self._late.discard)

@@ -16,7 +16,7 @@ import json
 from base64 import b64decode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Object, Resource
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS
@@ -31,6 +31,16 @@ from tests.support.memory_kube import MemoryKube
 _HOUR = timedelta(hours=1)
 _LOOKED_AT = timedelta(minutes=20)
 """Longer than any process stands still between its last look at a key and what it does to it."""
+
+
+class Undelivered(Protocol):
+    """A mint that is on its way."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def idempotency_key(self) -> str: ...
 
 
 class Violation(BaseException):
@@ -102,7 +112,7 @@ class Invariants:
         tag = Tag.parse(child.name)
         must(tag is not None, "I6: a released key is revoked")
         owner = next((key for key in keys if _owns(key, tag)), None)
-        if owner is not None and _is_ending(owner):
+        if owner is not None and (_is_ending(owner) or self._was_ending(owner)):
             return
         if owner is not None:
             stored = child.id in _retiring(owner)
@@ -112,6 +122,15 @@ class Invariants:
         reason = _retiring(owner).get(child.id) if owner is not None else None
         if (reason is None and owner is None) or reason in UNUSED_REASONS:
             self._check_idle(child)
+
+    def _was_ending(self, key: Object) -> bool:
+        """Whether it was to end with all its keys, by an earlier version: its policy was changed while it ended."""
+        uid = key["metadata"]["uid"]
+        return any(
+            change.new is not None and change.new["metadata"]["uid"] == uid and _is_ending(change.new)
+            for change in self._kube.changes
+            if change.plural == SAPERLY_KEYS.plural
+        )
 
     def _check_idle(self, child: Child) -> None:
         """A key that nobody should have is revoked: not if somebody has it after all."""
@@ -156,7 +175,7 @@ class Invariants:
                     continue
                 must(not self._is_in_secret_of(key, child), "I2: the Secret of a living object is deleted")
 
-    async def check_written(self, old: Object, new: Object, undelivered: Sequence[str]) -> None:
+    async def check_written(self, old: Object, new: Object, undelivered: Sequence[Undelivered]) -> None:
         """What a write makes of a SaperlyKey; raises Violation when a key is forgotten by it, or minted for nothing."""
         self._check_forgotten(old, new, undelivered)
         self._check_begun(old, new)
@@ -164,7 +183,7 @@ class Invariants:
         if old["metadata"].get("finalizers") and not new["metadata"].get("finalizers"):
             self._check_let_go(old, undelivered)
 
-    def _check_forgotten(self, old: Object, new: Object, undelivered: Sequence[str]) -> None:
+    def _check_forgotten(self, old: Object, new: Object, undelivered: Sequence[Undelivered]) -> None:
         for key_id in _referenced(old) - _referenced(new):
             child = self._core.store.child(key_id)
             released = child is not None and Tag.parse(child.name) is None
@@ -178,8 +197,8 @@ class Invariants:
         if code == reasons.SERVICE_KEY_REPLACED:
             return  # the list of another service key shows none of them: a person is told to look
         must(not unknown, "I3: a live key of an intent is forgotten with it")
-        if code == reasons.OUTCOME_UNRESOLVED and before["idempotencyKey"] not in self.minted.values():
-            late = any(_names(name, new, before["serial"]) for name in undelivered)
+        if code == reasons.OUTCOME_UNRESOLVED:
+            late = any(mint.idempotency_key == before["idempotencyKey"] for mint in self._still_minting(undelivered))
             must(not late, "I3: an intent is given up while its request may still arrive")
 
     def _check_begun(self, old: Object, new: Object) -> None:
@@ -201,15 +220,19 @@ class Invariants:
             is_there = child is not None and child.is_live and self._is_in_secret_of(old, child)
             must(not is_there, "I8: a mint for a plaintext that is where it was put")
 
-    def _check_let_go(self, key: Object, undelivered: Sequence[str]) -> None:
+    def _check_let_go(self, key: Object, undelivered: Sequence[Undelivered]) -> None:
         """The finalizer is taken away; raises Violation when a key of the object lives, or still may come."""
         marks = key["metadata"].get("annotations") or {}
         if not _is_ending(key) or marks.get("saperly.com/force-delete") == "true":
             return
         left = [child for child in self._tagged(key) if child.id in _referenced(key)]
         must(not left, "I3: an object is let go while a key of it lives")
-        late = any(_names(name, key) for name in undelivered)
+        late = any(_owns(key, Tag.parse(mint.name)) for mint in self._still_minting(undelivered))
         must(not late, "I3: an object is let go while a request of it may still arrive")
+
+    def _still_minting(self, undelivered: Sequence[Undelivered]) -> list[Undelivered]:
+        """Those whose Idempotency-Key the vendor does not know yet: the others would be answered as replays."""
+        return [mint for mint in undelivered if mint.idempotency_key not in self.minted.values()]
 
     def _tagged(self, key: Object) -> list[Child]:
         return [
@@ -217,11 +240,6 @@ class Invariants:
             for child in self._core.store.children()
             if child.is_live and (tag := Tag.parse(child.name)) is not None and _owns(key, tag)
         ]
-
-
-def _names(name: str, key: Object, serial: int | None = None) -> bool:
-    tag = Tag.parse(name)
-    return tag is not None and _owns(key, tag) and serial in (None, tag.serial)
 
 
 def _owns(key: Object, tag: Tag | None) -> bool:

@@ -45,7 +45,8 @@ async def _judge_object(history: History, cluster: Cluster, name: str) -> set[st
     digest = await cluster.digest(key.secret_name, key.spec.secret.key)
     assert digest is not None, f"{what} has no Secret"
     assert digest == child.digest, f"{what} has another plaintext in its Secret"
-    await _judge_old_plaintexts(cluster, key, child)
+    if "lose_the_namespace_and_restore_it" not in history.done:  # a restored Secret holds what it held
+        await _judge_old_plaintexts(cluster, key, child)
     if child.is_live and not _is_invisible(history, child) and "swap_the_service_key" not in history.done:
         _judge_attributes(key, child, what)
     return {current.id, *(entry.id for entry in key.status.retiring)}

@@ -16,7 +16,7 @@ from saperly_operator.kube.errors import Unavailable
 from saperly_operator.simulator.core import Call as VendorCall
 from saperly_operator.simulator.core import Core
 from saperly_operator.simulator.messages import Request, Response
-from tests.simulation.interruptions import Call
+from tests.simulation.interruptions import Call, Minting
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -153,7 +153,9 @@ class DistantVendor(httpx.AsyncBaseTransport):
             await self._interruptions.depart(self._process)
 
     def _call(self, request: httpx.Request, message: Request) -> Call[httpx.Response]:
-        name = str(json.loads(message.body)["name"]) if message.method == "POST" and message.body else ""
+        mint = None
+        if message.method == "POST":
+            mint = Minting(json.loads(message.body)["name"], message.headers["idempotency-key"])
 
         async def leave() -> None:
             await self._invariants.check_sent(message, is_alone=self._cluster.is_alone(self._process))
@@ -178,8 +180,8 @@ class DistantVendor(httpx.AsyncBaseTransport):
             await asyncio.shield(committing)
             return _answered(self._core.answer(call))
 
-        what = f"vendor {message.method} {message.path} {name}".rstrip()
-        return Call(what, leave, effect, lambda: httpx.ReadError("lost", request=request), fail, slow, name)
+        what = f"vendor {message.method} {message.path} {mint.name if mint else ''}".rstrip()
+        return Call(what, leave, effect, lambda: httpx.ReadError("lost", request=request), fail, slow, mint)
 
     async def _commit_later(self, call: VendorCall, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -256,6 +256,45 @@ def test_a_record_that_names_somebody_elses_key() -> None:
     tell(story)
 
 
+def test_a_record_that_names_the_lost_key() -> None:
+    """Its id was written into the Secret by hand, beside the plaintext of the key before."""
+
+    async def story(world: World) -> None:
+        child = await first_key(world)
+        world.interruptions.upon.append(Upon(POST, Event.CRASH_AFTER))
+        await world.annotate("support", rotate_requested_at="now")
+        await world.live_on(seconds=1)
+        lost = world.ledger()[-1]
+        await world.edit_secret("support", {"metadata": {"annotations": {"saperly.com/key-id": lost.id}}})
+        await world.live_on(hours=4)
+        current = await delivered(world)
+        assert current.id not in (child.id, lost.id)
+        assert [each.id for each in world.live()] == [current.id]
+
+    tell(story)
+
+
+@pytest.mark.parametrize(
+    "then", [{"name": "renamed", "key": "TOKEN"}, {"name": None, "key": "OTHER"}, {"name": None, "key": None}]
+)
+def test_a_secret_moved_again_before_the_first_move_was_recorded(then: dict[str, str | None]) -> None:
+    """The plaintext is under an entry that neither status nor spec names, and it is found there."""
+
+    async def story(world: World) -> None:
+        child = await first_key(world)
+        world.interruptions.upon.append(Upon("patch secrets", Event.CRASH_AFTER))
+        await world.apply("support", secret={"key": "TOKEN"})
+        await world.live_on(seconds=1)
+        await world.apply("support", secret=then)
+        await world.live_on(minutes=10)
+        assert (await delivered(world)).id == child.id
+        assert len(world.ledger()) == 1
+        secret = await world.secret(then["name"] or "support")
+        assert list(secret["data"]) == [then["key"] or "SAPERLY_API_KEY"], "and nothing else is left there"
+
+    tell(story)
+
+
 # --- requests and deletions -----------------------------------------------------------------------------------------
 
 
@@ -292,6 +331,26 @@ def test_delete_with_an_undelivered_post(event: Event) -> None:
         assert world.live() == []
 
     tell(story, Interruptions(lateness=lambda: 55.0))
+
+
+def test_a_request_is_not_repeated_for_an_object_that_is_gone() -> None:
+    """Its process stood still, and its watch with it, while another one saw the object to its end."""
+
+    async def story(world: World) -> None:
+        world.interruptions.upon.append(Upon(POST, Event.LOST_BEFORE))
+        await world.apply("support")
+        await world.live_on(seconds=1)
+        [first] = world.processes
+        first.interrupt_watches()
+        first.stall(None)
+        await world.delete("support")
+        await world.live_on(hours=1)
+        assert await world.key("support") is None
+        world.wake(first)
+        await world.live_on(hours=1)
+        assert world.ledger() == []
+
+    tell(story)
 
 
 def test_orphan_then_three_sweeps() -> None:

@@ -6,6 +6,7 @@ its Secrets are read live, and a key that nobody should have used is looked at o
 
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum
 
 from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_idle import is_put_off_by_use
@@ -19,7 +20,7 @@ from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.kube.secrets import SecretView
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.conditions import Standing
-from saperly_operator.lifecycle.naming import released_name
+from saperly_operator.lifecycle.naming import Owner, Tag, released_name
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent
 from saperly_operator.lifecycle.transitions import key_gone, key_hidden, retirement_held
@@ -55,11 +56,19 @@ def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str
         return None
     for name in {key.secret_name, kept_target(key).secret}:
         view = tools.cache.secret((key.namespace, name))
-        if view is not None and view.record is not None and view.record.key_id == entry.id:
+        if view is not None and _names_what_it_holds(view, entry):
             return f"it is the key in the Secret {name}"
         if view is not None and _holds_old(view, key, entry):
             return f"its plaintext is in the Secret {name}"
     return None
+
+
+def _names_what_it_holds(view: SecretView, entry: RetiringKey) -> bool:
+    """The record names the key, and the data is what was written with the record: not something else by now."""
+    record = view.record
+    if record is None or record.key_id != entry.id:
+        return False
+    return not record.digest or any(record.fits(digest) for digest in view.digests.values())
 
 
 def _holds_old(view: SecretView, key: SaperlyKey, entry: RetiringKey) -> bool:
@@ -83,8 +92,11 @@ async def revoke_current(tools: Tools, observed: Observed, step: RevokeCurrent, 
 async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef, decision: Decision) -> None:
     """DELETE, then forget the key; or note what stands in the way."""
     try:
-        spared = isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and not _may_revoke_all(observed)
-        if spared and await _is_in_use(tools, handle, ref):
+        finding = await _closer_look(tools, observed, handle, ref)
+        if finding is _Finding.NOT_OURS:
+            await _let_go(tools, observed, ref, decision)
+            return
+        if finding is _Finding.IN_USE:
             await _hold(tools, observed, ref, decision, _USED)
             return
         if not _may_revoke_all(observed) and await is_put_off_by_use(tools, observed, handle, ref, decision):
@@ -110,15 +122,36 @@ _HIDDEN = "this service key cannot see it; look in the Saperly portal"
 _USED = "it has been used although nobody should hold it: it is revoked after 24 idle hours, or by you in the portal"
 
 
-async def _is_in_use(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
-    """A key whose plaintext was lost cannot be in use; if the vendor says that it is, somebody holds it after all.
+class _Finding(Enum):
+    """What a closer look at an entry says against its end."""
 
-    So it happens when a Secret was deleted before its key was recorded: whoever read it in between goes on with it.
+    NOTHING = "nothing"
+    IN_USE = "somebody uses it"
+    NOT_OURS = "its name does not bear this object's tag any more"
+
+
+async def _closer_look(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef) -> _Finding:
+    """A key whose plaintext nobody should have, or that only a list told of, is looked at before it goes.
+
+    It may be in use: whoever read a Secret that was deleted before its key was recorded goes on with it. And it may have
+    been released (``Orphan``) while the list that told of it was under way: then it is its user's.
     """
+    if not isinstance(ref, RetiringKey) or ref.reason not in UNUSED_REASONS:
+        return _Finding.NOTHING
+    is_hearsay = ref.reason in (reasons.ORPHANED, reasons.OUTCOME_UNKNOWN)
+    if _may_revoke_all(observed) and not is_hearsay:
+        return _Finding.NOTHING
     row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
-    if row.revoked_at is not None or row.last_used_at is None:
-        return False
-    return tools.clock.now() - row.last_used_at < tools.timings.idle_before_revoke
+    if row.revoked_at is not None:
+        return _Finding.NOTHING
+    tag = Tag.parse(row.name)
+    owner = Owner(observed.key.namespace, observed.key.name)
+    if is_hearsay and not (tag and tag.belongs_to(observed.myself.installation, owner)):
+        return _Finding.NOT_OURS
+    if row.last_used_at is None or _may_revoke_all(observed):
+        return _Finding.NOTHING
+    idle = tools.clock.now() - row.last_used_at
+    return _Finding.IN_USE if idle < tools.timings.idle_before_revoke else _Finding.NOTHING
 
 
 async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
@@ -158,6 +191,15 @@ async def _forget(tools: Tools, observed: Observed, ref: KeyRef, decision: Decis
     reason = ref.reason if isinstance(ref, RetiringKey) else "Deleted"
     note = f"The key {ref.prefix}… was revoked at Saperly. Cause: {reason}."
     announcement = Occurrence(EventType.NORMAL, reasons.REVOKED, "Revoke", note)
+    status = key_gone(observed.key.status, ref.id)
+    await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
+
+
+async def _let_go(tools: Tools, observed: Observed, ref: KeyRef, decision: Decision) -> None:
+    """Status forgets a key that is not this object's after all; nothing is done to it."""
+    tools.scratch(observed).sweeps.clear()  # the list that told of it knows no better
+    note = f"The key {ref.prefix}… does not bear this object's tag at Saperly: it is not revoked, and not ours."
+    announcement = Occurrence(EventType.WARNING, reasons.RELEASED, "Release", note)
     status = key_gone(observed.key.status, ref.id)
     await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from saperly_operator.controller.observe import Target, kept_target, owned_record, secret_state
-from saperly_operator.controller.refusals import Refusal, foreign_refusal, refusal_of
+from saperly_operator.controller.refusals import Refusal, altered_refusal, foreign_refusal, refusal_of
 from saperly_operator.controller.secret_body import (
     carried_previous,
     create_body,
@@ -90,8 +90,10 @@ async def _deliver(
     # Crash here: the Secret may hold the key, status does not say so. The next process replays, gets the id without a
     # plaintext, finds that id in the Secret, and records it.
     data = plaintext_data(fresh, plaintext) | previous_data(fresh, existing)
-    written = await _put(tools, fresh, view, record, data)
-    tools.cache.put_secret(SecretView.of(written))
+    written = SecretView.of(await _put(tools, fresh, view, record, data))
+    tools.cache.put_secret(written)
+    if written.digests.get(fresh.spec.secret.key) != digest:
+        return altered_refusal(fresh.secret_name)
     scratch.succeeded("write")
     mark = fingerprint(fresh.metadata.uid, digest)
     kept = SecretStatus(name=fresh.secret_name, key=fresh.spec.secret.key, fingerprint=mark)
@@ -153,11 +155,17 @@ async def repair_secret(tools: Tools, observed: Observed) -> None:
         return  # not the plaintext that status knows: nothing is claimed, the next look decides
     record = record_of(key, current, observed.myself.installation, digest).write()
     patch = update_patch(key, view, record=record, data={})
+    # Crash here: put right. Somebody may take it off again, at admission or later: each time in a row waits longer.
     await write_kept(tools, observed, view, patch)
+    tools.scratch(observed).contested("repair", tools.clock.now(), tools.timings)
 
 
 async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> None:
-    """Copy the plaintext to where the spec wants it now. The old place is cleared once status names the new one."""
+    """Copy the plaintext to where the spec wants it now.
+
+    Another Secret that held it is deleted once status names the new one. Within one Secret it moves in one write: where
+    the spec is changed back before status was, it is found under the other entry by its fingerprint.
+    """
     key, current, kept = observed.key, observed.key.status.current, observed.key.status.secret
     source = await read_secret(tools, key.namespace, step.source)
     target = source if step.source == key.secret_name else await read_secret(tools, key.namespace, key.secret_name)
@@ -174,7 +182,8 @@ async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> Non
     view = SecretView.of(target)
     if view.name != step.source and owned_record(view, key, observed.myself.installation) is None:
         return  # somebody's: the next look says so
-    await write_kept(tools, observed, view, update_patch(key, view, record=record, data=data))
+    left = step.source_key if view.name == step.source else None
+    await write_kept(tools, observed, view, update_patch(key, view, record=record, data=data, left=left))
 
 
 async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:

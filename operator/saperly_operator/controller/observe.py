@@ -7,6 +7,7 @@ cannot know less than the Secret shows.
 
 from dataclasses import dataclass
 
+from saperly_operator.clock import Clock
 from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey, claimed_secret
 from saperly_operator.controller.scratch import Scratchpads
 from saperly_operator.controller.secret_metadata import metadata_in_sync
@@ -49,9 +50,16 @@ class Observer:
     """Looks at one SaperlyKey."""
 
     def __init__(
-        self, kube: Kube, cache: Cache, service_keys: ServiceKeys, scratchpads: Scratchpads, myself: Myself
+        self,
+        kube: Kube,
+        cache: Cache,
+        service_keys: ServiceKeys,
+        scratchpads: Scratchpads,
+        myself: Myself,
+        clock: Clock,
     ) -> None:
         self._kube = kube
+        self._clock = clock
         self._cache = cache
         self._service_keys = service_keys
         self._scratchpads = scratchpads
@@ -115,6 +123,7 @@ class Observer:
     def _memory(self, key: SaperlyKey) -> Memory:
         tag = Tag.of(self._myself.installation, Owner(key.namespace, key.name), 1)
         scratch = self._scratchpads.of(key.metadata.uid, (key.namespace, key.name))
+        scratch.see_intent(key.status.intent, self._clock.now())
         return scratch.memory(self._scratchpads.listed_serial(tag.owner))
 
     def _former_providers(self, key: SaperlyKey) -> dict[str, ProviderSpec]:
@@ -221,7 +230,7 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
     kept = key.status.secret
     # Its record was stripped, but its data still fits what only we could have written: it is ours, and repaired.
     proven = kept is not None and kept.name == view.name and mark is not None and mark == kept.fingerprint
-    if record is None and not proven:
+    if view.type != key.spec.secret.type or (record is None and not proven):
         return SecretForeign(
             owner=view.record.owner if view.record is not None else None,
             adoptable=view.annotations.get(annotations.ADOPT_FOR) == key.name,
@@ -236,12 +245,24 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
         metadata_in_sync=record is not None and metadata_in_sync(view, key) and _names_current(record, key),
         intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
+        elsewhere=None if proven else _elsewhere(view, key, target),
         previous={
             name: fingerprint(key.metadata.uid, view.digests[name])
             for name in previous_places(key)
             if name != target.entry and name in view.digests
         },
     )
+
+
+def _elsewhere(view: SecretView, key: SaperlyKey, target: Target) -> str | None:
+    """Another entry of the Secret with the very plaintext that status knows: a rename that was undone on its way."""
+    kept, not_here = key.status.secret, {target.entry, *previous_places(key)}
+    if kept is None or kept.name != view.name:
+        return None
+    found = (
+        name for name, digest in view.digests.items() if fingerprint(key.metadata.uid, digest) == kept.fingerprint
+    )
+    return next((name for name in sorted(found) if name not in not_here), None)
 
 
 def previous_places(key: SaperlyKey) -> tuple[str, ...]:

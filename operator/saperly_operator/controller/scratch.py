@@ -21,6 +21,7 @@ from saperly_operator.lifecycle.observed import (
 from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.lifecycle.workloads import WorkloadLook
+from saperly_operator.resources.saperly_key_status import Intent
 from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.concealed import Plaintext
 
@@ -61,6 +62,15 @@ class Scratch:
     has_told: bool = False
     """That this object is another installation's was announced."""
     _failures: dict[str, int] = field(default_factory=dict)
+    _done_at: dict[str, datetime] = field(default_factory=dict)
+    _intent_seen: tuple[int, str] | None = None
+    _intent_seen_at: datetime | None = None
+
+    def see_intent(self, intent: Intent | None, now: datetime) -> None:
+        """What of a request under way this process sees: since when it has been the same, under the same name."""
+        seen = None if intent is None else (intent.serial, intent.holder)
+        if seen != self._intent_seen:
+            self._intent_seen, self._intent_seen_at = seen, now
 
     def memory(self, listed_serial: int = 0) -> Memory:
         """The part that decisions may rest on; the plaintext itself is not in it."""
@@ -74,6 +84,7 @@ class Scratch:
             has_turn=self.turn is not None,
             listed_serial=listed_serial,
             adoption=self.adoption,
+            intent_seen_at=self._intent_seen_at,
             workloads=dict(self.workloads),
         )
 
@@ -119,6 +130,16 @@ class Scratch:
             wait, timedelta(seconds=min(max(at_least or 0.0, 0.0), _LONGEST_RETRY_AFTER))
         )
         return self.not_before[work]
+
+    def contested(self, work: str, now: datetime, timings: Timings) -> None:
+        """``work`` was done, and may be undone by somebody: done again soon after, it waits longer each time."""
+        calm = self._done_at.get(work)
+        if calm is None or now - calm > 2 * timings.retry_limit:
+            self.succeeded(work)
+            self._failures[work] = 0
+        else:
+            self.failed(work, now, timings)
+        self._done_at[work] = now
 
     def put_off(self, work: str, until: datetime) -> None:
         """Leave ``work`` alone before ``until``, without counting a failure."""

@@ -51,7 +51,9 @@ def _force_delete_requested(case: Case) -> Decision | None:
     if not case.key.is_force_deleted:
         return None
     # The Secrets first, as far as Kubernetes lets us: a record left behind would keep the sweep from ever collecting.
-    left_secret = None if case.not_before("write") else _secret_left(case)
+    # That is what ``Orphan`` needs: its Secret stays with its record, by which the sweep leaves the key in it alone.
+    orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
+    left_secret = None if orphaned or case.not_before("write") else _secret_left(case)
     if left_secret is not None:
         return left_secret
     left = tuple(sorted(referenced_ids(case.status)))
@@ -160,6 +162,9 @@ def _current_key_alive(case: Case) -> Decision | None:
     blocked = _put_off(case, current.provider, current.service_key, retire_work(current))
     if blocked is not None:
         return blocked
+    if not case.observed.is_live:
+        # What cannot be undone is not done by what a watch showed: the policy may have been changed since.
+        return Decision(ReadLive(), reasons.REVOKING, "Reading once more how the object is to end.")
     if case.key.spec.deletion_policy is DeletionPolicy.ORPHAN:
         return Decision(ReleaseKey(current), reasons.RELEASING, f"Releasing the key {current.prefix}…")
     return Decision(RevokeCurrent(current), reasons.REVOKING, f"Revoking the key {current.prefix}…")

@@ -11,7 +11,8 @@ The histories that this order closes:
   have landed, says which keys carry this serial; they are retired and the serial moves on.
 
 A record in a Secret is never trusted by itself: whoever may edit the Secret could name somebody else's key there.
-It counts once the vendor's own row says that this object's intent minted that id.
+It counts once the vendor's own row says that this object's intent minted that id, and the rest of the record fits both:
+an id alone may have been written into the record of the key before.
 """
 
 from datetime import datetime, timedelta
@@ -114,7 +115,10 @@ def _held_by_another_process(case: Case) -> Decision | None:
     intent, myself = _intent(case), case.observed.myself
     if intent.holder == myself.holder:
         return None
-    settled = max(myself.started_at, intent.started_at) + case.timings.takeover_settle
+    # Counted from when this process first saw that holder's name on it, by this process's own clock: another's may be
+    # hours ahead, and one that took it over a moment ago has all of its requests still before it.
+    since = case.observed.memory.intent_seen_at or myself.started_at
+    settled = max(myself.started_at, since) + case.timings.takeover_settle
     message = "Another process of the operator began this; waiting for what it may have under way to settle."
     if case.now < settled:
         return Decision(WaitUntil(settled), reasons.RESUMING, message)
@@ -151,9 +155,11 @@ def record_if_written(case: Case, row: ChildKey) -> Decision | None:
     """The Secret, read live, holds the key that the vendor says is this intent's: only the record is missing."""
     secret, intent = case.observed.secret, _intent(case)
     match secret:
-        case SecretOwned(record=record, fingerprint=str() as fingerprint, intact=True) if (
-            record and record.key_id == row.id
-        ):
+        case SecretOwned(record=record, fingerprint=str() as fingerprint, intact=True) if record and (
+            record.key_id,
+            record.key_prefix,
+            record.serial,
+        ) == (row.id, row.key_prefix, intent.serial):
             ref = minted_ref(row, intent)
             kept = SecretStatus(name=case.key.secret_name, key=case.key.spec.secret.key, fingerprint=fingerprint)
             return Decision(Record(ref, kept), reasons.AVAILABLE, _delivered(kept.name, ref))
@@ -264,7 +270,13 @@ def _has_turn(case: Case) -> bool:
 
 
 def _not_answered_yet(case: Case) -> Decision | None:
-    return Decision(Mint(_intent(case)), reasons.MINTING, "Minting a key at Saperly.")
+    intent, minting = _intent(case), "Minting a key at Saperly."
+    # The first request goes out on the patch that stored its intent. Later the intent may have been closed, or taken
+    # over, by a process that this one knows nothing of while its watch stands still.
+    is_fresh = abs(case.now - intent.started_at) < case.timings.preflight_valid
+    if not is_fresh and not case.observed.is_live:
+        return Decision(ReadLive(), reasons.MINTING, minting)
+    return Decision(Mint(intent), reasons.MINTING, minting)
 
 
 _CHECKS = (

@@ -18,6 +18,7 @@ from saperly_operator.lifecycle.steps import (
     WaitUntil,
 )
 from saperly_operator.resources import reasons
+from saperly_operator.resources.provider import Environment
 from saperly_operator.resources.saperly_key_status import SecretStatus
 
 
@@ -42,11 +43,17 @@ def secret_moved(case: Case) -> Decision | None:
         message = f"The Secret {key.secret_name} is not this object's; the key stays in {kept.name} until it is free."
         return case.stall(reasons.SECRET_NOT_OWNED, message)
     if holds(source, kept):
-        until = case.not_before("write")
-        if until is not None:
-            return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{moving} It is tried again by itself.")
-        return Decision(MoveSecret(kept.name, kept.key), reasons.WRITING_SECRET, moving)
+        return _move(case, kept, kept.key, moving)
+    if isinstance(source, SecretOwned) and source.elsewhere is not None:
+        return _move(case, kept, source.elsewhere, moving)
     return begin_mint(case, reasons.SECRET_MISSING)
+
+
+def _move(case: Case, kept: SecretStatus, entry: str, moving: str) -> Decision:
+    until = case.not_before("write")
+    if until is not None:
+        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{moving} It is tried again by itself.")
+    return Decision(MoveSecret(kept.name, entry), reasons.WRITING_SECRET, moving)
 
 
 def secret_lost(case: Case) -> Decision | None:
@@ -65,6 +72,8 @@ def secret_lost(case: Case) -> Decision | None:
             return case.stall(reasons.SECRET_NOT_OWNED, message)
         case SecretAbsent():
             reason, message = reasons.SECRET_MISSING, f"The Secret {kept.name} is gone."
+        case SecretOwned(elsewhere=str() as entry) if case.observed.is_live:
+            return _move(case, kept, entry, f"Moving the key back to {kept.key} of the Secret {kept.name}.")
         case SecretOwned():
             reason, message = reasons.SECRET_ALTERED, f"The plaintext in the Secret {kept.name} was changed."
     # A watch may lag behind, or have lost sight of a Secret whose label was stripped: only a live read costs a key.
@@ -72,11 +81,19 @@ def secret_lost(case: Case) -> Decision | None:
 
 
 def provider_changed(case: Case) -> Decision | None:
-    """The spec names another provider than the one that minted the key."""
+    """The spec names another provider than the one that minted the key, or that one is of another environment now."""
     current, provider = case.status.current, case.observed.provider
-    if current is None or not isinstance(provider, ProviderPresent) or current.provider == provider.ref:
+    if current is None or not isinstance(provider, ProviderPresent):
+        return None
+    if current.provider == provider.ref and not _is_of_another_environment(current.prefix, provider.spec.environment):
         return None
     return begin_mint(case, reasons.PROVIDER_CHANGED)
+
+
+def _is_of_another_environment(prefix: str, environment: Environment) -> bool:
+    """As the key's own prefix says (``sk_test_…``, ``sk_live_…``); of one that says neither, nothing is concluded."""
+    others = (each for each in Environment if each is not environment)
+    return any(prefix.startswith(f"sk_{other.value}_") for other in others)
 
 
 def rotation_requested(case: Case) -> Decision | None:
@@ -109,6 +126,13 @@ def secret_metadata_stripped(case: Case) -> Decision | None:
     until = case.not_before("write")
     if until is not None:
         return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{message} It is tried again by itself.")
+    until = case.not_before("repair")
+    if until is not None:
+        message = (
+            f"Something takes labels or annotations off the Secret {case.key.secret_name} again and again (an admission "
+            "webhook, a GitOps tool?): let it leave them. They are put back more and more rarely."
+        )
+        return Decision(WaitUntil(until), reasons.SECRET_CONTESTED, message)
     return Decision(RepairSecret(), reasons.WRITING_SECRET, message)
 
 

@@ -43,7 +43,7 @@ from saperly_operator.lifecycle.checks_sweep import current_absent, revoked_outs
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.rotation import plan_of
-from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, LeaveAlone, Stall, WaitUntil
+from saperly_operator.lifecycle.steps import AddFinalizer, AwaitSweep, Decision, Done, LeaveAlone, Stall, WaitUntil
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources import reasons
 
@@ -110,6 +110,16 @@ def _installation_unconfirmed(case: Case) -> Decision | None:
     return case.stall(reasons.INSTALLATION_MOVED, message)
 
 
+def _finalizer_stripped(case: Case) -> Decision | None:
+    """Somebody took the finalizer off (``kubectl replace``): deleted like that, the object would leave its keys live."""
+    status = case.status
+    if case.key.has_finalizer or not (status.current or status.retiring or status.intent):
+        return None
+    return Decision(
+        AddFinalizer(), reasons.RESUMING, "Putting the finalizer back that holds the object for its keys."
+    )
+
+
 def _suspended(case: Case) -> Decision | None:
     """Nothing new is begun. What was open has been finished by the checks before this one."""
     if not case.key.spec.suspend:
@@ -135,6 +145,7 @@ CHECKS: tuple[Check, ...] = (
     _foreign_installation,
     _installation_unconfirmed,
     being_deleted,
+    _finalizer_stripped,
     intent_open,
     *OPEN_ENDS,
     orphan_found,

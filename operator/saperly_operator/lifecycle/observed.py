@@ -77,6 +77,7 @@ class SecretOwned:
     ``record`` is None when it was stripped but the data still fits the fingerprint in status, which proves it ours.
     ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
+    ``elsewhere`` is another entry that holds the plaintext that status knows, where the wanted one does not.
     ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
     """
 
@@ -85,6 +86,7 @@ class SecretOwned:
     metadata_in_sync: bool
     intact: bool = True
     immutable: bool = False
+    elsewhere: str | None = None
     previous: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -203,8 +205,9 @@ class Memory:
     ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``sent_at`` is when a key's
     attributes were last sent: an older list says nothing about them. ``has_turn``: a mint's turn
     is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
-    under this object's tag, ``adoption`` why a key was last not adopted. ``workloads``:
-    the last look at each that is awaited."""
+    under this object's tag, ``adoption`` why a key was last not adopted. ``intent_seen_at`` is since when
+    this process has seen the open intent under its present holder's name. ``workloads``: the last look at each that
+    is awaited."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
@@ -216,6 +219,7 @@ class Memory:
     workloads: Mapping[WorkloadRef, WorkloadLook] = field(default_factory=dict)
     listed_serial: int = 0
     adoption: AdoptionRefused | None = None
+    intent_seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ SCHEDULE_REFUSED: Final = "ScheduleRefused"
 true."""
 
 ROLLOUT_PENDING: Final = "RolloutPending"
-"""A workload of ``spec.restart`` does not yet run with the new key, so that the old one lives on. Present only while
-true; the key in the Secret works all the same."""
+"""A workload of ``spec.restart`` does not yet run with the new key; Ready stays true. Present only while true."""
 
 # Progress and success.
 
@@ -159,7 +158,7 @@ FIRST_SYNC: Final = "FirstSync"
 """There was no key yet."""
 
 PROVIDER_CHANGED: Final = "ProviderChanged"
-"""The spec names another provider than the one that minted the key."""
+"""The spec names another provider than the one that minted the key, or that is of another environment now."""
 
 ROTATION_REQUESTED: Final = "RotationRequested"
 """The annotation ``saperly.com/rotate-requested-at`` has a new value."""
@@ -248,6 +247,9 @@ SECRET_IMMUTABLE: Final = "SecretImmutable"
 SECRET_WRITE_REFUSED: Final = "SecretWriteRefused"
 """Kubernetes refuses the write of the Secret; the message says why."""
 
+SECRET_CONTESTED: Final = "SecretContested"
+"""Something takes labels or annotations off the Secret again and again; they are put back more and more rarely."""
+
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
 """A ResourceQuota of the namespace leaves no room for the Secret."""
 
@@ -260,8 +262,10 @@ ROLLOUT_IN_PROGRESS: Final = "RolloutInProgress"
 """Workloads were restarted for the new key; their rollouts are awaited."""
 
 ROLLOUT_STALLED: Final = "RolloutStalled"
-"""A workload does not come to run with the new key by itself: its rollout failed, is paused, or takes too long, or its
-pods are only replaced by hand. The old key lives on, at the longest for ``spec.rotation.maxOverlap``."""
+"""A rollout failed, is paused or takes too long; the old key lives on, at longest for ``spec.rotation.maxOverlap``."""
+
+ROLLOUT_GIVEN_UP: Final = "RolloutGivenUp"
+"""``spec.rotation.maxOverlap`` has passed and a workload still does not run with the new key; it is awaited no more."""
 
 WORKLOAD_NOT_FOUND: Final = "WorkloadNotFound"
 """A workload that ``spec.restart`` names does not exist. The old key is held as for ``RolloutStalled``."""

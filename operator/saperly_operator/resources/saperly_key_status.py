@@ -88,6 +88,8 @@ class RestartStatus(ApiModel):
     """The workloads that were restarted for it, as Kind/name: none is restarted twice."""
     finished_at: Timestamp | None = None
     """When the last of their rollouts was seen to be finished. Absent while one is awaited."""
+    given_up_at: Timestamp | None = None
+    """When spec.rotation.maxOverlap had passed without that; nothing is awaited any more."""
 
 
 class Operation(StrEnum):

@@ -269,6 +269,7 @@ async def test_a_process_whose_intent_was_taken_over_never_writes_its_plaintext(
     assert first.tools.scratchpads.holding() == 1
 
     other = await world.another_process()
+    await world.reconcile(operator=other)
     world.clock.advance(61)
     world.simulator.faults.order(VendorFault(kind=FaultKind.STATUS))  # its first replay comes to nothing
     await world.reconcile(operator=other)
@@ -287,6 +288,7 @@ async def test_what_was_taken_over_is_brought_to_its_end_by_the_other_process(wo
     await world.apply()
     await world.reconcile()
     await world.restart()
+    await world.reconcile()
     await world.reconcile_after(61)
     await is_ready(world)
     assert len(world.control.ledger()) == 2, "the first one's plaintext was lost with its process"

@@ -115,7 +115,14 @@ def entries(draw: st.DrawFn, serial: int, at: datetime, reason: str) -> Retiring
     entry = a_retiring(serial, revoke_after=at, reason=reason)
     if reason == reasons.PLAINTEXT_LOST or draw(st.booleans()):
         return entry
-    return entry.changed(replaced_at=at, overlap_started_at=draw(st.none() | st.just(at)))
+    return entry.changed(
+        replaced_at=at,
+        overlap_started_at=draw(st.none() | st.just(at)),
+        last_used_at=draw(st.none() | MOMENTS),
+        fingerprint="old",
+        previous_key=draw(st.sampled_from([None, None, "OLD"])),
+        withdrawn_at=draw(st.none() | st.just(at)),
+    )
 
 
 @st.composite
@@ -156,14 +163,14 @@ SPECS = st.fixed_dictionaries(
     {"suspend": st.booleans(), "deletionPolicy": st.sampled_from(["Revoke", "Orphan"])},
     optional={
         "monthlyCapCents": st.just(5),
-        "secret": st.sampled_from([{"key": "TOKEN"}, {"name": "renamed"}]),
+        "secret": st.sampled_from([{"key": "TOKEN"}, {"name": "renamed"}, {"previousKey": "OLD"}]),
         "rotation": st.sampled_from(
             [
                 {"schedule": "1h"},
                 {"schedule": "0 3 * * 1"},
                 {"schedule": "often"},
                 {"schedule": "@hourly", "overlap": "1d"},
-                {"overlap": "0s", "maxOverlap": "5m"},
+                {"overlap": "0s", "maxOverlap": "5m", "requireIdle": True},
             ]
         ),
         "restart": st.just([AGENT.to_api()]),
@@ -194,6 +201,8 @@ SECRETS = st.sampled_from(
         a_secret(4, record=None, metadata_in_sync=False),
         a_secret(5, record=a_record(20), intact=False),
         a_secret(4, immutable=True),
+        a_secret(4, previous={"OLD": "old"}),
+        a_secret(5, previous={"OLD": "another"}),
         a_secret(4, fingerprint=None),
     ]
 )

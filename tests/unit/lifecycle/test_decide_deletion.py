@@ -80,7 +80,10 @@ def closed(until: object) -> dict[object, object]:
 
 
 REVOKE = {
-    "the key goes first": Row(GONE, RevokeCurrent(REF), reasons.REVOKING, "Revoking the key sk_test_1…"),
+    "before the key goes, the object is read once more, since its policy may have been changed": Row(
+        GONE, ReadLive(), reasons.REVOKING, "how the object is to end"
+    ),
+    "the key goes first": Row(live(GONE), RevokeCurrent(REF), reasons.REVOKING, "Revoking the key sk_test_1…"),
     "then its Secret is looked for live, since its label may be stripped": Row(
         keyless(GONE), ReadLive(), reasons.REVOKING, "Looking for the Secret."
     ),
@@ -155,7 +158,7 @@ REVOKE = {
         "It is none.",
     ),
     "a suspended object is deleted all the same": Row(
-        with_spec(GONE, suspend=True), RevokeCurrent(REF), reasons.REVOKING, "Revoking"
+        live(with_spec(GONE, suspend=True)), RevokeCurrent(REF), reasons.REVOKING, "Revoking"
     ),
     "an object that was never minted for goes at once": Row(
         live(being_deleted(observed())), RemoveFinalizer(), reasons.REVOKING, "Everything"
@@ -164,7 +167,7 @@ REVOKE = {
 
 ORPHAN = {
     "the key is released, not revoked": Row(
-        ORPHANED, ReleaseKey(REF), reasons.RELEASING, "Releasing the key sk_test_1…"
+        live(ORPHANED), ReleaseKey(REF), reasons.RELEASING, "Releasing the key sk_test_1…"
     ),
     "then the Secret's record is taken off": Row(
         live(keyless(ORPHANED)), ReleaseSecret("support"), reasons.RELEASING, "The Secret support stays"

@@ -154,11 +154,13 @@ NOTHING_KNOWN = {
 }
 
 
-def of_another(base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR) -> Observed:
-    """Another process stored the intent that long ago, and we are up for that long."""
-    return changed(
-        with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored), myself=myself(started_at=NOW - up)
-    )
+def of_another(
+    base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR, seen: timedelta | None = None
+) -> Observed:
+    """Another process stored the intent that long ago by its clock; we are up, and have seen its name on it, so long."""
+    theirs = with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored)
+    since = NOW - (up if seen is None else seen)
+    return with_memory(changed(theirs, myself=myself(started_at=NOW - up)), intent_seen_at=since)
 
 
 TAKEOVER = {
@@ -171,11 +173,14 @@ TAKEOVER = {
     "another process's intent is taken over once we are up for a minute": Row(
         of_another(minting(), up=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
-    "an intent that another process stored while we were up waits as well": Row(
-        of_another(minting(), stored=59 * SECOND), WaitUntil(NOW + SECOND), reasons.RESUMING, "to settle"
+    "an intent that another process stored, or took over, while we were up waits as well": Row(
+        of_another(minting(), seen=59 * SECOND), WaitUntil(NOW + SECOND), reasons.RESUMING, "to settle"
     ),
     "and is taken over after a minute": Row(
-        of_another(minting(), stored=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
+        of_another(minting(), seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
+    ),
+    "and one stored under a clock a day ahead, too": Row(
+        of_another(minting(), stored=-24 * HOUR, seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
     "another process's intent is taken over before anything is made of a replay": Row(
         of_another(redacted()), TakeOver(), reasons.RESUMING, "Taking over"
@@ -265,6 +270,18 @@ LOST = {
         reasons.PLAINTEXT_LOST,
         "revoked",
     ),
+    "an id that was written into the record of another key proves nothing": Row(
+        changed(live(redacted(fenced=True)), secret=a_secret(record=a_record(2, key_id="key-1"))),
+        abandoned(reasons.PLAINTEXT_LOST, "key-1"),
+        reasons.PLAINTEXT_LOST,
+        "revoked",
+    ),
+    "nor does one beside the prefix of another key": Row(
+        changed(live(redacted(fenced=True)), secret=a_secret(record=a_record(key_prefix="sk_test_2"))),
+        abandoned(reasons.PLAINTEXT_LOST, "key-1"),
+        reasons.PLAINTEXT_LOST,
+        "revoked",
+    ),
     "an id that was written beside other data proves nothing": Row(
         changed(live(redacted(fenced=True)), secret=a_secret(intact=False)),
         abandoned(reasons.PLAINTEXT_LOST, "key-1"),
@@ -331,14 +348,23 @@ UNANSWERED = with_status(
 SWEPT_OLD = with_memory(OLD, sweeps=a_sweep(ROW, begun_at=NOW))
 
 AGE = {
-    "an intent of 11 h is replayed": Row(aged(11 * HOUR), Mint, reasons.MINTING, "Minting"),
+    "an intent stored a moment ago is posted as it is known": Row(
+        aged(TIMINGS.preflight_valid - SECOND), Mint, reasons.MINTING, "Minting"
+    ),
+    "an intent stored longer ago is read live before anything is sent": Row(
+        aged(TIMINGS.preflight_valid), ReadLive(), reasons.MINTING, "Minting"
+    ),
+    "one that seems to be of a later moment as well": Row(
+        aged(-TIMINGS.preflight_valid), ReadLive(), reasons.MINTING, "Minting"
+    ),
+    "an intent of 11 h is replayed": Row(live(aged(11 * HOUR)), Mint, reasons.MINTING, "Minting"),
     "an older one is not: a list will tell": Row(
         OLD,
         AwaitSweep(PROVIDER, ENTRY, NOW - 11 * HOUR - SECOND + SETTLE, SOON),
         reasons.OUTCOME_UNKNOWN,
         "the list of keys at Saperly will tell",
     ),
-    "an intent from 10 min ahead is replayed": Row(aged(-10 * MINUTE), Mint, reasons.MINTING, "Minting"),
+    "an intent from 10 min ahead is replayed": Row(live(aged(-10 * MINUTE)), Mint, reasons.MINTING, "Minting"),
     "one from further ahead is not; its requests settle first": Row(
         aged(-10 * MINUTE - SECOND), WaitUntil(LATE), reasons.OUTCOME_UNKNOWN, "will tell"
     ),
@@ -438,13 +464,13 @@ UNKNOWN = {
         THREE_UNKNOWNS, WaitUntil(NOW - SECOND + SETTLE), reasons.OUTCOME_UNKNOWN, "will tell"
     ),
     "two over 5 min do not": Row(
-        with_status(FIVE_MINUTES_AGO, failure=failure(count=2)), Mint, reasons.MINTING, "Minting"
+        live(with_status(FIVE_MINUTES_AGO, failure=failure(count=2))), Mint, reasons.MINTING, "Minting"
     ),
     "three within less than 5 min do not": Row(
-        with_status(aged(5 * MINUTE - SECOND), failure=failure(count=3)), Mint, reasons.MINTING, "Minting"
+        live(with_status(aged(5 * MINUTE - SECOND), failure=failure(count=3))), Mint, reasons.MINTING, "Minting"
     ),
     "three that never left this machine do not": Row(
-        with_status(FIVE_MINUTES_AGO, failure=failure(reasons.SAPERLY_UNREACHABLE, count=3)),
+        live(with_status(FIVE_MINUTES_AGO, failure=failure(reasons.SAPERLY_UNREACHABLE, count=3))),
         Mint,
         reasons.MINTING,
         "Minting",
