@@ -196,10 +196,10 @@ IN_HAND = {
         holding(written=KEPT), WRITTEN, reasons.AVAILABLE, "The key sk_test_1… is in Secret support."
     ),
     "a write that failed waits before it is tried again": Row(
-        with_memory(holding(refusal="RBAC says no."), not_before={"write": NOW + SECOND}),
+        with_memory(holding(), not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "RBAC says no.",
+        reasons.BACKING_OFF,
+        "the new key is kept",
     ),
     "a write that was refused stalls, since a person has to act": Row(
         with_memory(holding(refused_since=NOW, refusal="RBAC says no."), not_before={"write": NOW + SECOND}),

@@ -8,6 +8,7 @@ from saperly_operator.lifecycle.observed import (
     GateClosed,
     Observed,
     PreflightPassed,
+    PreflightRefused,
     ProviderAbsent,
     SecretAbsent,
     SecretForeign,
@@ -136,11 +137,11 @@ REPAIR = {
         reasons.WRITING_SECRET,
         "Putting labels",
     ),
-    "a repair that failed waits": Row(
+    "a repair that was not answered waits": Row(
         with_memory(changed(READY, secret=a_secret(metadata_in_sync=False)), not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "It is tried again by itself.",
+        reasons.BACKING_OFF,
+        "it is tried again by itself.",
     ),
     "a Secret left by a move is deleted": Row(
         changed(READY, stray_secrets=("old", "older")),
@@ -191,11 +192,21 @@ MOVE = {
     "a name that another SaperlyKey claims keeps the key where it is": Row(
         changed(TO_MOVE, older_claimant="first"), Stall(SOON), reasons.SECRET_NOT_OWNED, "the key stays in support"
     ),
-    "a move that failed waits": Row(
+    "a move that was not answered waits": Row(
         with_memory(TO_MOVE, not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "It is tried again by itself.",
+        reasons.BACKING_OFF,
+        "by itself.",
+    ),
+    "a move that was refused stalls with the refusal's own reason": Row(
+        with_memory(
+            TO_MOVE,
+            not_before={"write": NOW + SECOND},
+            write_refused=PreflightRefused(NOW, reasons.QUOTA_EXCEEDED, "The quota is full."),
+        ),
+        Stall(NOW + SECOND),
+        reasons.QUOTA_EXCEEDED,
+        "of the Secret renamed. The quota is full.",
     ),
     "a plaintext lost in both places mints": Row(
         live(changed(RENAMED, secret=SecretAbsent(), former_secret=SecretAbsent())),
