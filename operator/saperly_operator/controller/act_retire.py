@@ -13,7 +13,7 @@ from saperly_operator.controller.act_idle import is_put_off_by_use
 from saperly_operator.controller.observe import kept_target, previous_places
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
-from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS
 from saperly_operator.kube.events import EventType, Occurrence
@@ -141,7 +141,7 @@ async def _closer_look(tools: Tools, observed: Observed, handle: Handle, ref: Ke
     is_hearsay = ref.reason in (reasons.ORPHANED, reasons.OUTCOME_UNKNOWN)
     if _may_revoke_all(observed) and not is_hearsay:
         return _Finding.NOTHING
-    row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+    row = await look_at_key(handle, ref.id, tools.clock)
     if row.revoked_at is not None:
         return _Finding.NOTHING
     tag = Tag.parse(row.name)
@@ -162,7 +162,7 @@ async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
     try:
         await ask_vendor(handle.gate, Operation.REVOKE, tools.clock, lambda: handle.api.revoke_key(ref.id))
     except errors.NotVisible:
-        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+        row = await look_at_key(handle, ref.id, tools.clock)
         return row.revoked_at is not None
     return True
 
@@ -230,7 +230,7 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
         return
     key_id = step.ref.id
     try:
-        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(key_id))
+        row = await look_at_key(handle, key_id, tools.clock)
         if row.revoked_at is None:
             update = UpdateRequest(name=released_name(row.name))
             # Crash here: released, and status still names it. Released again, which changes nothing.

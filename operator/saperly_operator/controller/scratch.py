@@ -139,7 +139,6 @@ class Scratch:
         calm = self._done_at.get(work)
         if calm is None or now - calm > 2 * timings.retry_limit:
             self.succeeded(work)
-            self._failures[work] = 0
         else:
             self.failed(work, now, timings)
         self._done_at[work] = now

@@ -1,5 +1,7 @@
 """A delivered key: what mints another, what is put right with the plaintext that is there, and what rests."""
 
+from datetime import timedelta
+
 import pytest
 
 from saperly_operator.lifecycle.decide import decide
@@ -68,11 +70,11 @@ def requested(token: str, *, handled: str | None) -> Observed:
     return with_status(asked, rotation=RotationStatus(last_rotated_at=NOW - DAY, last_handled_request=handled))
 
 
-def rotated(ago: object, **rotation: object) -> Observed:
+def rotated(ago: timedelta, **rotation: object) -> Observed:
     """A key rotated that long ago, under a schedule without jitter that was set before."""
     base = with_spec(READY, rotation={"jitter": "0s", **rotation})
     known = RotationStatus(
-        last_rotated_at=NOW - ago,  # type: ignore[operator]
+        last_rotated_at=NOW - ago,
         schedule=base.key.schedule,
         schedule_since=NOW - 1000 * DAY,
     )
