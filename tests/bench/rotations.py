@@ -1,6 +1,6 @@
 """What rotations cost: calls to Saperly by kind, requests to Kubernetes by verb and resource, events.
 
-Every object of a fleet is asked to rotate at the same moment; it is over when each has its new key and the old one is gone.
+Every object of a fleet is asked to rotate at the same moment; it is over when each has its new key and no old one.
 Counted for a plain rotation, and for one that restarts a Deployment and keeps the old plaintext for a while.
 """
 
