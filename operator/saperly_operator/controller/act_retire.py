@@ -207,7 +207,8 @@ async def _let_go(tools: Tools, observed: Observed, ref: KeyRef, decision: Decis
 def _standing_without(observed: Observed, decision: Decision, status: SaperlyKeyStatus) -> Standing:
     """How things stand when ``status`` has one key less."""
     active = status.current is not None
-    standing = Standing.beside(observed, decision)
+    of = Standing.beside if observed.key.is_being_deleted else Standing.unchanged
+    standing = of(observed, decision)
     return replace(
         standing,
         key_active=active,
