@@ -105,13 +105,14 @@ def test_a_clone_of_the_whole_world() -> None:
 
     async def story(world: World) -> None:
         await first_key(world)
-        await world.apply("sales")
-        await world.live_on(seconds=1)
+        await first_key(world, "sales")
+        await world.annotate("sales", rotate_requested_at="before")
+        await world.live_on(minutes=10)  # within the overlap: the clone has a key on its way out, too
         clone = world.clone("clone")
         await clone.apply("fresh")
         await world.live_on(minutes=5)
         await world.annotate("support", rotate_requested_at="now")
-        await clone.annotate("sales", rotate_requested_at="now")
+        await clone.annotate("sales", rotate_requested_at="after")
         await clone.delete("support")
         await world.delete("sales")
         await world.live_on(hours=5)
