@@ -21,9 +21,9 @@ from saperly_operator.lifecycle.observed import (
     SecretAbsent,
     SecretOwned,
     ServiceKeyUsable,
-    SweepView,
 )
 from saperly_operator.lifecycle.references import minted_ref, retiring
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.workloads import Workload, WorkloadLook, WorkloadState
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.base import ApiModel

@@ -7,6 +7,7 @@ still after its lease has run out; and the one that stood still goes on for a wh
 import asyncio
 import hashlib
 import random
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,6 +26,7 @@ from saperly_operator.kube.api import (
     Resource,
 )
 from saperly_operator.kube.errors import KubeError, NotFound
+from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.settings import Settings
 from saperly_operator.simulator.core import Core
@@ -88,6 +90,18 @@ class Cluster:
         """Swap what the service key's Secret holds, in place."""
         data = {"SAPERLY_SERVICE_KEY": self.encoded(plaintext)}
         await self.kube.patch(SECRETS, SYSTEM, SERVICE_KEY, {"data": data}, options=PLAIN)
+
+    async def accept_service_key(self) -> bool:
+        """The provider's condition asks whether another service key is to be used, and says how: do that, if so."""
+        provider = await self.kube.get(CLUSTER_PROVIDERS, None, "default")
+        told = {each["type"]: each for each in (provider.get("status") or {}).get("conditions") or ()}
+        stalled = told.get(reasons.STALLED)
+        if stalled is None or stalled["reason"] != reasons.SERVICE_KEY_REPLACED:
+            return False
+        (material,) = re.findall(rf"{annotations.ACCEPT_SERVICE_KEY}: (\w+)", stalled["message"])
+        patch = {"metadata": {"annotations": {annotations.ACCEPT_SERVICE_KEY: material}}}
+        await self.kube.patch(CLUSTER_PROVIDERS, None, "default", patch, options=PLAIN)
+        return True
 
     @staticmethod
     def encoded(plaintext: str) -> str:

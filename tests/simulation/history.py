@@ -130,7 +130,9 @@ async def live_through(history: History, deeds: tuple[Deed, ...]) -> None:
     history.end_all()
     world.thaw_all()
     await _mend(history, _wants_something_else, _want_the_usual)
-    await world.live_on(hours=1)
+    await world.live_on(hours=2)
+    for cluster in history.clusters:
+        await _accept_the_service_key(history, cluster)
     await _mend(history, _has_a_foreign_secret, lambda cluster, key: cluster.delete_secret(key.secret_name))
     for other in world.others:
         if not other.invariants.may_write:
@@ -158,6 +160,11 @@ def _wants_something_else(key: SaperlyKey) -> bool:
 
 async def _want_the_usual(cluster: Cluster, key: SaperlyKey) -> None:
     await cluster.apply(key.name, suspend=False, rotation={"schedule": None})
+
+
+async def _accept_the_service_key(history: History, cluster: Cluster) -> None:
+    if await cluster.accept_service_key():
+        history.tell(f"{cluster.name}the other service key is accepted")
 
 
 def _has_a_foreign_secret(key: SaperlyKey) -> bool:

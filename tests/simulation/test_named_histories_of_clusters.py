@@ -36,6 +36,9 @@ def test_a_service_keys_content_swapped_in_place() -> None:
         assert lost.is_live, "nobody can see it with the other service key"
         await world.put_service_key(world.service_key)
         await world.live_on(hours=4)
+        assert lost.id in {child.id for child in world.live()}, "nothing is done with a service key in doubt"
+        assert await world.accept_service_key(), "it sees none of the keys that are known, and a person decides"
+        await world.live_on(hours=4)
         assert [child.id for child in world.live()] == [current.id], "found again, it is collected"
 
     tell(story)

@@ -12,7 +12,7 @@ The gate lives in memory. A restart forgets it, after which the vendor's 429 is 
 Pure; times as in ``window``. No I/O, no waiting: whoever gets a ``Wait`` comes again by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
@@ -39,6 +39,15 @@ class Limits:
             Operation.ROTATE: self.rotates_per_hour,
             Operation.LIST: self.lists_per_hour,
         }
+
+
+def strictest(limits: Collection[Limits]) -> Limits:
+    """The least that any of them allows, each limit by itself."""
+    return Limits(
+        mints_per_hour=min(each.mints_per_hour for each in limits),
+        rotates_per_hour=min(each.rotates_per_hour for each in limits),
+        lists_per_hour=min(each.lists_per_hour for each in limits),
+    )
 
 
 class WaitReason(StrEnum):

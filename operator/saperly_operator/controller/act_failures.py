@@ -12,14 +12,14 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.conditions import Standing
-from saperly_operator.lifecycle.observed import Observed, ProviderPresent
+from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.steps import Decision
 from saperly_operator.lifecycle.transitions import failed, mint_refused, next_failure
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Failure
 from saperly_operator.saperly import errors
+from saperly_operator.saperly.models import MintRequest
 
-_IN_PROGRESS_WAIT = (1.0, 60.0)
 _NEVER_SEEN_CODE = "unlisted"
 
 _REFUSALS = {
@@ -48,11 +48,7 @@ async def mint_failed(tools: Tools, observed: Observed, decision: Decision, erro
     match error:
         case errors.Throttled():
             pass  # the gate has paused: the next look waits, with the intent open
-        case errors.InProgress():
-            shortest, longest = _IN_PROGRESS_WAIT
-            wait = min(longest, max(shortest, error.retry_after or shortest))
-            tools.scratch(observed).put_off("mint", now + timedelta(seconds=wait))
-        case errors.OutcomeUnknown() | errors.IdempotencyKeyReused():
+        case errors.OutcomeUnknown() | errors.IdempotencyKeyReused() | errors.InProgress():
             failure = unknown_failure(observed, error, now, tools)
             # Also in memory: the patch may meet a conflict, and the wait must hold all the same.
             tools.scratch(observed).put_off("mint", failure.retry_at)
@@ -81,13 +77,19 @@ def unknown_failure(observed: Observed, error: errors.SaperlyError, now: datetim
     """It may have happened (or surely did not, when nothing was sent): the same request again, later."""
     if isinstance(error, errors.NotSent):
         code, message = reasons.SAPERLY_UNREACHABLE, "Saperly cannot be reached; it is tried again by itself."
+    elif isinstance(error, errors.InProgress):
+        # One that never ends is an unknown outcome like any other: in the end the list tells.
+        code, message = (
+            reasons.OUTCOME_UNKNOWN,
+            "The first request still runs at Saperly; its outcome is asked again.",
+        )
     else:
         code = reasons.OUTCOME_UNKNOWN
         message = "Saperly's answer to a request did not arrive; the same request is sent again."
     count = next_failure(observed.key.status, code, now).count
     wait = exponential(count, tools.timings.retry_first, tools.timings.retry_limit)
     retry_at = now + max(wait, timedelta(seconds=min(error.retry_after or 0.0, 3600.0)))
-    return next_failure(observed.key.status, code, retry_at, message=message, **generations(observed))
+    return next_failure(observed.key.status, code, retry_at, message=message, **observed.bound._asdict())
 
 
 def refused_failure(
@@ -97,23 +99,18 @@ def refused_failure(
     code, message = refusal_text(error)
     count = next_failure(observed.key.status, code, now).count
     retry_at = now + exponential(count, first, limit)
-    return next_failure(observed.key.status, code, retry_at, message=message, **generations(observed))
+    return next_failure(observed.key.status, code, retry_at, message=message, **observed.bound._asdict())
 
 
 def refusal_text(error: errors.SaperlyError) -> tuple[str, str]:
-    """Reason and message for a definite refusal. Of the vendor's own words only field names are shown."""
+    """Reason and message for a definite refusal. Of the vendor's own words nothing is shown but a code of the form
+    ``a_z_09``; a field is named when it is one that the operator sends."""
     if error.code in _REFUSALS:
         return _REFUSALS[error.code]
-    fields = ", ".join(sorted({detail.field for detail in error.details if detail.field})) or "the request"
+    named = {detail.field for detail in error.details} & MintRequest.model_fields.keys()
+    fields = ", ".join(sorted(named)) or "the request"
     if error.code == "validation_error":
         message = f"Saperly refuses {fields}: correct the spec. A line must belong to the provider's environment."
         return reasons.VALIDATION_FAILED, message
     shown = error.code or (f"HTTP {error.http_status}" if error.http_status else _NEVER_SEEN_CODE)
     return reasons.REQUEST_REFUSED, f"Saperly refuses the request ({shown}): see the Saperly portal."
-
-
-def generations(observed: Observed) -> dict[str, int]:
-    """What a failure is bound to: a change of the spec or of the provider is tried at once."""
-    provider = observed.provider
-    bound = {"generation": observed.key.metadata.generation}
-    return bound | ({"provider_generation": provider.generation} if isinstance(provider, ProviderPresent) else {})

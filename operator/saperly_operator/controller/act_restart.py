@@ -73,7 +73,13 @@ async def reschedule(tools: Tools, observed: Observed, step: Reschedule, decisio
 
 def _announcement(observed: Observed, before: RestartStatus | None, after: RestartStatus | None) -> Occurrence | None:
     """What is news for people: the restarts, and their end. That a date moved is not."""
-    if after is None or not after.workloads:
+    if after is None:
+        return None
+    if after.given_up_at is not None and (before is None or before.given_up_at is None):
+        waited = ", ".join(map(str, observed.key.spec.restart))
+        note = f"Not all of {waited} run with the new key yet; they are awaited no more, since maxOverlap has passed."
+        return Occurrence(EventType.WARNING, reasons.ROLLOUT_GIVEN_UP, "Restart", note)
+    if not after.workloads:
         return None
     if after.finished_at is not None and (before is None or before.finished_at is None):
         note = f"{', '.join(after.workloads)} run with the new key; the overlap begins."

@@ -1,4 +1,4 @@
-"""The effects on keys that exist at the vendor: revoke, release, update; and the end of the finalizer.
+"""The effects on keys that exist at the vendor and are to end: revoke, release; and the end of the finalizer.
 
 A revoke cannot be undone, so it is the most guarded line of the operator: status named the key before, the object and
 its Secrets are read live, and a key that nobody should have used is looked at once more at the vendor.
@@ -6,9 +6,9 @@ its Secrets are read live, and a key that nobody should have used is looked at o
 
 from dataclasses import replace
 from datetime import timedelta
+from enum import Enum
 
 from saperly_operator.budget.operation import Operation
-from saperly_operator.controller.act_failures import refused_failure
 from saperly_operator.controller.act_idle import is_put_off_by_use
 from saperly_operator.controller.observe import kept_target, previous_places
 from saperly_operator.controller.service_keys import Handle
@@ -20,10 +20,10 @@ from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.kube.secrets import SecretView
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.conditions import Standing
-from saperly_operator.lifecycle.naming import released_name
+from saperly_operator.lifecycle.naming import Owner, Tag, released_name
 from saperly_operator.lifecycle.observed import Observed
-from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent, UpdateKey
-from saperly_operator.lifecycle.transitions import attributes_sent, failed, key_gone, retirement_held
+from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent
+from saperly_operator.lifecycle.transitions import key_gone, key_hidden, retirement_held
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey, SaperlyKeyStatus
@@ -56,11 +56,19 @@ def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str
         return None
     for name in {key.secret_name, kept_target(key).secret}:
         view = tools.cache.secret((key.namespace, name))
-        if view is not None and view.record is not None and view.record.key_id == entry.id:
+        if view is not None and _names_what_it_holds(view, entry):
             return f"it is the key in the Secret {name}"
         if view is not None and _holds_old(view, key, entry):
             return f"its plaintext is in the Secret {name}"
     return None
+
+
+def _names_what_it_holds(view: SecretView, entry: RetiringKey) -> bool:
+    """The record names the key, and the data is what was written with the record: not something else by now."""
+    record = view.record
+    if record is None or record.key_id != entry.id:
+        return False
+    return not record.digest or any(record.fits(digest) for digest in view.digests.values())
 
 
 def _holds_old(view: SecretView, key: SaperlyKey, entry: RetiringKey) -> bool:
@@ -84,8 +92,11 @@ async def revoke_current(tools: Tools, observed: Observed, step: RevokeCurrent, 
 async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef, decision: Decision) -> None:
     """DELETE, then forget the key; or note what stands in the way."""
     try:
-        spared = isinstance(ref, RetiringKey) and ref.reason in UNUSED_REASONS and not _may_revoke_all(observed)
-        if spared and await _is_in_use(tools, handle, ref):
+        finding = await _closer_look(tools, observed, handle, ref)
+        if finding is _Finding.NOT_OURS:
+            await _let_go(tools, observed, ref, decision)
+            return
+        if finding is _Finding.IN_USE:
             await _hold(tools, observed, ref, decision, _USED)
             return
         if not _may_revoke_all(observed) and await is_put_off_by_use(tools, observed, handle, ref, decision):
@@ -93,10 +104,10 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
         gone = await _is_revoked_now(tools, handle, ref)
     except GateShut as shut:
-        _put_off(tools, observed, retire_work(ref), shut)
+        put_off(tools, observed, retire_work(ref), shut)
         return
     except errors.NotVisible:
-        await _hold(tools, observed, ref, decision, "this service key cannot see it; look in the Saperly portal")
+        await _hold(tools, observed, ref, decision, _HIDDEN)
         return
     except errors.SaperlyError as error:
         tools.scratch(observed).failed(retire_work(ref), tools.clock.now(), tools.timings, error.retry_after)
@@ -107,18 +118,40 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         tools.scratch(observed).failed(retire_work(ref), tools.clock.now(), tools.timings)
 
 
+_HIDDEN = "this service key cannot see it; look in the Saperly portal"
 _USED = "it has been used although nobody should hold it: it is revoked after 24 idle hours, or by you in the portal"
 
 
-async def _is_in_use(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
-    """A key whose plaintext was lost cannot be in use; if the vendor says that it is, somebody holds it after all.
+class _Finding(Enum):
+    """What a closer look at an entry says against its end."""
 
-    So it happens when a Secret was deleted before its key was recorded: whoever read it in between goes on with it.
+    NOTHING = "nothing"
+    IN_USE = "somebody uses it"
+    NOT_OURS = "its name does not bear this object's tag any more"
+
+
+async def _closer_look(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef) -> _Finding:
+    """A key whose plaintext nobody should have, or that only a list told of, is looked at before it goes.
+
+    It may be in use: whoever read a Secret that was deleted before its key was recorded goes on with it. And it may have
+    been released (``Orphan``) while the list that told of it was under way: then it is its user's.
     """
+    if not isinstance(ref, RetiringKey) or ref.reason not in UNUSED_REASONS:
+        return _Finding.NOTHING
+    is_hearsay = ref.reason in (reasons.ORPHANED, reasons.OUTCOME_UNKNOWN)
+    if _may_revoke_all(observed) and not is_hearsay:
+        return _Finding.NOTHING
     row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
-    if row.revoked_at is not None or row.last_used_at is None:
-        return False
-    return tools.clock.now() - row.last_used_at < tools.timings.idle_before_revoke
+    if row.revoked_at is not None:
+        return _Finding.NOTHING
+    tag = Tag.parse(row.name)
+    owner = Owner(observed.key.namespace, observed.key.name)
+    if is_hearsay and not (tag and tag.belongs_to(observed.myself.installation, owner)):
+        return _Finding.NOT_OURS
+    if row.last_used_at is None or _may_revoke_all(observed):
+        return _Finding.NOTHING
+    idle = tools.clock.now() - row.last_used_at
+    return _Finding.IN_USE if idle < tools.timings.idle_before_revoke else _Finding.NOTHING
 
 
 async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
@@ -138,6 +171,8 @@ async def _hold(tools: Tools, observed: Observed, ref: KeyRef, decision: Decisio
     """The key stays for now, and status says why. Looked at again rarely: nothing here goes away by itself soon."""
     tools.scratch(observed).put_off(retire_work(ref), tools.clock.now() + tools.timings.held_recheck)
     status = retirement_held(observed.key.status, ref.id, waiting_for)
+    if waiting_for == _HIDDEN:
+        status = key_hidden(status, ref.id, tools.clock.now())
     if status == observed.key.status and not observed.key.is_being_deleted:
         return
     message = f"The key {ref.prefix}… is not revoked: {waiting_for}."
@@ -160,6 +195,15 @@ async def _forget(tools: Tools, observed: Observed, ref: KeyRef, decision: Decis
     await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
 
 
+async def _let_go(tools: Tools, observed: Observed, ref: KeyRef, decision: Decision) -> None:
+    """Status forgets a key that is not this object's after all; nothing is done to it."""
+    tools.scratch(observed).sweeps.clear()  # the list that told of it knows no better
+    note = f"The key {ref.prefix}… does not bear this object's tag at Saperly: it is not revoked, and not ours."
+    announcement = Occurrence(EventType.WARNING, reasons.RELEASED, "Release", note)
+    status = key_gone(observed.key.status, ref.id)
+    await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
+
+
 def _standing_without(observed: Observed, decision: Decision, status: SaperlyKeyStatus) -> Standing:
     """How things stand when ``status`` has one key less."""
     active = status.current is not None
@@ -170,6 +214,12 @@ def _standing_without(observed: Observed, decision: Decision, status: SaperlyKey
         key_in_place=standing.key_in_place and active,
         secret_synced=standing.secret_synced and active,
     )
+
+
+def put_off(tools: Tools, observed: Observed, work: str, shut: GateShut) -> None:
+    """The gate is shut for this call though another was let through: wait as long as it says."""
+    wait = max(1.0, shut.wait.until - tools.clock.monotonic())
+    tools.scratch(observed).put_off(work, tools.clock.now() + timedelta(seconds=min(wait, 3600.0)))
 
 
 async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decision: Decision) -> None:
@@ -188,89 +238,16 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
                 handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, update)
             )
     except GateShut as shut:
-        _put_off(tools, observed, work, shut)
+        put_off(tools, observed, work, shut)
         return
     except errors.SaperlyError as error:
         scratch.failed(work, tools.clock.now(), tools.timings, error.retry_after)
         return
-    note = f"The key {step.ref.prefix}… lives on, and is no longer the operator's."
+    fate = "lives on" if row.revoked_at is None else "was revoked already"
+    note = f"The key {step.ref.prefix}… {fate}, and is no longer the operator's."
     announcement = Occurrence(EventType.NORMAL, reasons.RELEASED, "Release", note)
     status = key_gone(observed.key.status, key_id)
     await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
-
-
-async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision: Decision) -> None:
-    """PATCH the key's attributes; the spec is the stored intent, and the same PATCH may be sent twice."""
-    scratch, key_id = tools.scratch(observed), step.ref.id
-    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
-    if handle is None:
-        return
-    try:
-        # Crash here: changed at the vendor, unknown here. The same PATCH is sent once more.
-        await ask_vendor(
-            handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, step.update)
-        )
-    except GateShut as shut:
-        _put_off(tools, observed, "update", shut)
-        return
-    except errors.NotVisible as error:
-        await _update_not_visible(tools, observed, step, decision, error)
-        return
-    except (errors.Refused, errors.Defect) as error:
-        await _update_refused(tools, observed, decision, error)
-        return
-    except errors.SaperlyError as error:
-        scratch.failed("update", tools.clock.now(), tools.timings, error.retry_after)
-        return
-    scratch.succeeded("update")
-    status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed)
-    announcement = Occurrence(EventType.NORMAL, reasons.UPDATED, "Update", "The key's attributes were changed.")
-    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
-
-
-async def _update_not_visible(
-    tools: Tools, observed: Observed, step: UpdateKey, decision: Decision, error: errors.NotVisible
-) -> None:
-    """The key, or its line: GET tells. A key that is gone cannot be changed, and must not block what replaces it."""
-    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
-    if handle is None:
-        return
-    try:
-        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(step.ref.id))
-    except GateShut as shut:
-        _put_off(tools, observed, "update", shut)
-        return
-    except errors.NotVisible:
-        gone, reason, why = True, reasons.KEY_NOT_VISIBLE, "is not visible to its service key"
-    except errors.SaperlyError as again:
-        tools.scratch(observed).failed("update", tools.clock.now(), tools.timings, again.retry_after)
-        return
-    else:
-        gone, reason, why = row.revoked_at is not None, reasons.REVOKED_EXTERNALLY, "was revoked by somebody else"
-    if not gone:
-        await _update_refused(tools, observed, decision, error)
-        return
-    # Its attributes are past mending: noted as sent, so that a rotation is not kept waiting for them.
-    status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed)
-    message = f"The key {step.ref.prefix}… {why}: set the annotation rotate-requested-at to get another."
-    announcement = Occurrence(EventType.WARNING, reason, "Update", message)
-    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
-
-
-def _put_off(tools: Tools, observed: Observed, work: str, shut: GateShut) -> None:
-    """The gate is shut for this call though another was let through: wait as long as it says."""
-    wait = max(1.0, shut.wait.until - tools.clock.monotonic())
-    tools.scratch(observed).put_off(work, tools.clock.now() + timedelta(seconds=min(wait, 3600.0)))
-
-
-async def _update_refused(tools: Tools, observed: Observed, decision: Decision, error: errors.SaperlyError) -> None:
-    """The key goes on as it was; what is wrong with the change is shown, and tried again rarely."""
-    timings = tools.timings
-    failure = refused_failure(observed, error, tools.clock.now(), timings.backoff_first, timings.backoff_limit)
-    standing = replace(
-        Standing.of(observed, decision), reason=failure.code, message=failure.message or "", stalled=True
-    )
-    await tools.statuses.store(observed.key, failed(observed.key.status, failure), standing)
 
 
 async def remove_finalizer(tools: Tools, observed: Observed, step: RemoveFinalizer, decision: Decision) -> None:

@@ -8,8 +8,8 @@ write either is in the Secret it read, or will fail.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from saperly_operator.controller.observe import Target, fitting_entries, kept_target, owned_record, secret_state
-from saperly_operator.controller.refusals import Refusal, foreign_refusal, refusal_of
+from saperly_operator.controller.observe import Target, kept_target, owned_record, secret_state
+from saperly_operator.controller.refusals import Refusal, altered_refusal, foreign_refusal, refusal_of
 from saperly_operator.controller.secret_body import (
     carried_previous,
     create_body,
@@ -22,7 +22,7 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.kube.secrets import SecretView, entry
-from saperly_operator.lifecycle.observed import HeldKey, Observed, SecretForeign
+from saperly_operator.lifecycle.observed import HeldKey, Observed, PreflightRefused, SecretForeign
 from saperly_operator.lifecycle.references import minted_ref
 from saperly_operator.lifecycle.steps import (
     DeleteSecret,
@@ -55,6 +55,8 @@ async def write_secret(tools: Tools, observed: Observed, step: WriteSecret) -> N
     except (kube_errors.Refused, kube_errors.NotFound) as error:
         refusal = refusal_of(error, observed.key.secret_name)
     except kube_errors.KubeError:
+        # Nobody refuses it now: the patience with a refusal begins anew when there is an answer again.
+        scratch.held = replace(held, refused_since=None, refusal=None)
         scratch.failed("write", tools.clock.now(), tools.timings)
         return
     if refusal is not None:
@@ -88,8 +90,10 @@ async def _deliver(
     # Crash here: the Secret may hold the key, status does not say so. The next process replays, gets the id without a
     # plaintext, finds that id in the Secret, and records it.
     data = plaintext_data(fresh, plaintext) | previous_data(fresh, existing)
-    written = await _put(tools, fresh, view, record, data)
-    tools.cache.put_secret(SecretView.of(written))
+    written = SecretView.of(await _put(tools, fresh, view, record, data))
+    tools.cache.put_secret(written)
+    if written.digests.get(fresh.spec.secret.key) != digest:
+        return altered_refusal(fresh.secret_name)
     scratch.succeeded("write")
     mark = fingerprint(fresh.metadata.uid, digest)
     kept = SecretStatus(name=fresh.secret_name, key=fresh.spec.secret.key, fingerprint=mark)
@@ -151,19 +155,24 @@ async def repair_secret(tools: Tools, observed: Observed) -> None:
         return  # not the plaintext that status knows: nothing is claimed, the next look decides
     record = record_of(key, current, observed.myself.installation, digest).write()
     patch = update_patch(key, view, record=record, data={})
-    await _write_kept(tools, observed, view, patch)
+    # Crash here: put right. Somebody may take it off again, at admission or later: each time in a row waits longer.
+    await write_kept(tools, observed, view, patch)
+    tools.scratch(observed).contested("repair", tools.clock.now(), tools.timings)
 
 
 async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> None:
-    """Copy the plaintext to where the spec wants it now. The old place is cleared once status names the new one."""
+    """Copy the plaintext to where the spec wants it now.
+
+    Another Secret that held it is deleted once status names the new one. Within one Secret it moves in one write: where
+    the spec is changed back before status was, it is found under the other entry by its fingerprint.
+    """
     key, current, kept = observed.key, observed.key.status.current, observed.key.status.secret
     source = await read_secret(tools, key.namespace, step.source)
     target = source if step.source == key.secret_name else await read_secret(tools, key.namespace, key.secret_name)
-    if source is None or current is None or kept is None:
+    plaintext = entry(source, step.source_key) if source is not None else None
+    if source is None or plaintext is None or current is None or kept is None:
         return
-    entries = fitting_entries(SecretView.of(source), key)
-    plaintext = entry(source, step.source_key if step.source_key in entries else entries[0]) if entries else None
-    if plaintext is None:
+    if fingerprint(key.metadata.uid, plaintext_digest(plaintext)) != kept.fingerprint:
         return  # altered meanwhile: the next look sees that, and mints
     record = record_of(key, current, observed.myself.installation, plaintext_digest(plaintext)).write()
     data = plaintext_data(key, plaintext) | carried_previous(key, source)
@@ -173,29 +182,39 @@ async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> Non
     view = SecretView.of(target)
     if view.name != step.source and owned_record(view, key, observed.myself.installation) is None:
         return  # somebody's: the next look says so
-    await _write_kept(tools, observed, view, update_patch(key, view, record=record, data=data))
+    left = step.source_key if view.name == step.source else None
+    await write_kept(tools, observed, view, update_patch(key, view, record=record, data=data, left=left))
 
 
 async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
     # Crash here: the plaintext is in two places, and status names the first. The next look finds it in the second.
     try:
         written = await tools.kube.create(SECRETS, observed.key.namespace, body)
-    except (kube_errors.Refused, kube_errors.Unavailable, kube_errors.NotFound):
-        tools.scratch(observed).failed("write", tools.clock.now(), tools.timings)
+    except (kube_errors.Refused, kube_errors.Unavailable, kube_errors.NotFound) as error:
+        _put_off(tools, observed, error, observed.key.secret_name)
         return
     tools.cache.put_secret(SecretView.of(written))
     tools.scratch(observed).succeeded("write")
 
 
-async def _write_kept(tools: Tools, observed: Observed, view: SecretView, patch: Object) -> None:
+async def write_kept(tools: Tools, observed: Observed, view: SecretView, patch: Object) -> None:
     """Patch a Secret whose plaintext is safe where it is: a refusal only puts the work off."""
     try:
         body = await tools.kube.patch(SECRETS, view.namespace, view.name, patch, options=PLAIN)
-    except (kube_errors.Refused, kube_errors.Unavailable):
-        tools.scratch(observed).failed("write", tools.clock.now(), tools.timings)
+    except (kube_errors.Refused, kube_errors.Unavailable) as error:
+        _put_off(tools, observed, error, view.name)
         return
     tools.cache.put_secret(SecretView.of(body))
     tools.scratch(observed).succeeded("write")
+
+
+def _put_off(tools: Tools, observed: Observed, error: kube_errors.KubeError, name: str) -> None:
+    """A Secret cannot be changed for now; what is refused is shown with its reason."""
+    scratch, now = tools.scratch(observed), tools.clock.now()
+    is_refused = not isinstance(error, kube_errors.Unavailable)
+    refusal = refusal_of(error, name)
+    scratch.write_refused = PreflightRefused(now, refusal.reason, refusal.message) if is_refused else None
+    scratch.failed("write", now, tools.timings)
 
 
 async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrevious) -> None:
@@ -210,7 +229,7 @@ async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrev
         return  # the next look decides
     metadata = {"uid": view.uid, "resourceVersion": view.version}
     # Crash here: it is out, and status does not say since when. The next look sees it, and counts from then.
-    await _write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
+    await write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
 
 
 async def delete_stray_secret(tools: Tools, observed: Observed, step: DeleteStraySecret) -> None:
@@ -237,8 +256,8 @@ async def _delete(tools: Tools, observed: Observed, view: SecretView) -> None:
         await tools.kube.delete(SECRETS, view.namespace, view.name, uid=view.uid, version=view.version)
     except kube_errors.NotFound:
         pass
-    except (kube_errors.Refused, kube_errors.Unavailable):
-        tools.scratch(observed).failed("write", tools.clock.now(), tools.timings)
+    except (kube_errors.Refused, kube_errors.Unavailable) as error:
+        _put_off(tools, observed, error, view.name)
         return
     tools.cache.drop_secret((view.namespace, view.name))
 
@@ -248,7 +267,7 @@ async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) 
     view = tools.cache.secret((observed.key.namespace, step.name))
     if view is None:
         return
-    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY))
+    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY, annotations.APPLIED))
     metadata = {
         "uid": view.uid,
         "resourceVersion": view.version,
@@ -256,4 +275,4 @@ async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) 
         "labels": {annotations.MANAGED_BY_LABEL: None},
     }
     # Crash here: the Secret is released, the finalizer is left. The next look takes it away.
-    await _write_kept(tools, observed, view, {"metadata": metadata})
+    await write_kept(tools, observed, view, {"metadata": metadata})

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from saperly_operator.controller.act_failures import generations
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing, condition
@@ -44,13 +43,13 @@ def _delivery(before: SaperlyKeyStatus, step: Record, decision: Decision) -> Occ
 async def abandon_intent(tools: Tools, observed: Observed, step: AbandonIntent, decision: Decision) -> None:
     """What the intent minted is on its way out, in the same patch that gives the intent up."""
     status = observed.key.status
-    failure = next_failure(status, step.code, step.until, message=decision.message, **generations(observed))
+    failure = next_failure(status, step.code, step.until, message=decision.message, **observed.bound._asdict())
     before = condition(status, reasons.STALLED)
     is_known = before is not None and before.reason == decision.reason
     # Crash here: the intent still stands, and the same is decided again.
     await tools.statuses.store(
         observed.key,
-        intent_abandoned(status, step.lost, failure),
+        intent_abandoned(status, step.lost, failure, gives_turn_back=step.gives_turn_back),
         replace(Standing.of(observed, decision), stalled=is_known),
         None if is_known else Occurrence(EventType.WARNING, decision.reason, "Mint", decision.message),
     )

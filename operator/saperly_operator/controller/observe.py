@@ -7,15 +7,18 @@ cannot know less than the Secret shows.
 
 from dataclasses import dataclass
 
+from saperly_operator.clock import Clock
 from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey, claimed_secret
 from saperly_operator.controller.scratch import Scratchpads
+from saperly_operator.controller.secret_metadata import metadata_in_sync
 from saperly_operator.controller.service_keys import ServiceKeys
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube, Object
 from saperly_operator.kube.errors import NotFound
 from saperly_operator.kube.secrets import SecretView
-from saperly_operator.lifecycle.naming import Owner
+from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.observed import (
     Freshness,
+    Memory,
     Myself,
     Observed,
     ProviderAbsent,
@@ -30,6 +33,7 @@ from saperly_operator.lifecycle.observed import (
 )
 from saperly_operator.resources import annotations
 from saperly_operator.resources.base import InvalidResourceError
+from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
 from saperly_operator.resources.secret_record import SecretRecord, fingerprint
 
@@ -46,9 +50,16 @@ class Observer:
     """Looks at one SaperlyKey."""
 
     def __init__(
-        self, kube: Kube, cache: Cache, service_keys: ServiceKeys, scratchpads: Scratchpads, myself: Myself
+        self,
+        kube: Kube,
+        cache: Cache,
+        service_keys: ServiceKeys,
+        scratchpads: Scratchpads,
+        myself: Myself,
+        clock: Clock,
     ) -> None:
         self._kube = kube
+        self._clock = clock
         self._cache = cache
         self._service_keys = service_keys
         self._scratchpads = scratchpads
@@ -93,8 +104,8 @@ class Observer:
             self._cache.drop_secret(key)
 
     def _observed(self, key: SaperlyKey, freshness: Freshness) -> Observed:
+        kept = kept_target(key)
         wanted = Target(key.secret_name, key.spec.secret.key)
-        kept = self._located(key, wanted)
         return Observed(
             key=key,
             freshness=freshness,
@@ -102,23 +113,26 @@ class Observer:
             secret=self._secret_state(key, wanted),
             provider=self._provider_state(key),
             service_keys=self._service_key_states(key),
-            memory=self._scratchpads.of(key.metadata.uid, (key.namespace, key.name)).memory(),
+            memory=self._memory(key),
             former_secret=None if kept == wanted else self._secret_state(key, kept),
+            former_providers=self._former_providers(key),
             older_claimant=self._older_claimant(key),
             stray_secrets=self._stray_secrets(key),
         )
 
-    def _located(self, key: SaperlyKey, wanted: Target) -> Target:
-        """Where the plaintext is: by status, or else under another entry of the same Secret.
+    def _memory(self, key: SaperlyKey) -> Memory:
+        tag = Tag.of(self._myself.installation, Owner(key.namespace, key.name), 1)
+        scratch = self._scratchpads.of(key.metadata.uid, (key.namespace, key.name))
+        scratch.see_intent(key.status.intent, self._clock.now())
+        return scratch.memory(self._scratchpads.listed_serial(tag.owner))
 
-        So it is when a move within the Secret was carried out, and the spec changed again before it was recorded.
-        """
-        kept = kept_target(key)
-        view = self._cache.secret((key.namespace, kept.secret))
-        entries = fitting_entries(view, key) if view is not None else ()
-        if not entries or kept.entry in entries:
-            return kept
-        return wanted if wanted.secret == kept.secret and wanted.entry in entries else Target(kept.secret, entries[0])
+    def _former_providers(self, key: SaperlyKey) -> dict[str, ProviderSpec]:
+        refs = {ref.provider for ref in (key.status.current, *key.status.retiring) if ref}
+        found = {
+            ref: self._cache.provider(provider_key_of(ProviderRef.parse(ref), key.namespace))
+            for ref in refs - {str(key.spec.provider_ref)}
+        }
+        return {ref: provider.spec for ref, provider in found.items() if provider is not None}
 
     def _secret_state(self, key: SaperlyKey, target: Target) -> SecretState:
         view = self._cache.secret((key.namespace, target.secret))
@@ -152,6 +166,7 @@ class Observer:
             spec=provider.spec,
             generation=provider.metadata.generation,
             admits=provider.allows(key.namespace, self._cache.namespace(key.namespace).labels),
+            uid=provider.metadata.uid,
         )
 
     def _service_key_states(self, key: SaperlyKey) -> dict[ServiceKeyName, ServiceKeyState]:
@@ -207,14 +222,6 @@ def kept_target(key: SaperlyKey) -> Target:
     return Target(key.secret_name, key.spec.secret.key) if kept is None else Target(kept.name, kept.key)
 
 
-def fitting_entries(view: SecretView, key: SaperlyKey) -> tuple[str, ...]:
-    """The entries of a Secret under which the plaintext is that status knows."""
-    known, uid = key.status.secret, key.metadata.uid
-    if known is None:
-        return ()
-    return tuple(sorted(at for at, digest in view.digests.items() if fingerprint(uid, digest) == known.fingerprint))
-
-
 def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation: str) -> SecretState:
     """What a Secret is to this object."""
     digest = view.digests.get(target.entry)
@@ -223,20 +230,39 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
     kept = key.status.secret
     # Its record was stripped, but its data still fits what only we could have written: it is ours, and repaired.
     proven = kept is not None and kept.name == view.name and mark is not None and mark == kept.fingerprint
-    if record is None and not proven:
-        return SecretForeign(view.record.owner if view.record is not None else None)
+    if view.type != key.spec.secret.type or (record is None and not proven):
+        return SecretForeign(
+            owner=view.record.owner if view.record is not None else None,
+            adoptable=view.annotations.get(annotations.ADOPT_FOR) == key.name,
+            is_dependent=view.is_dependent,
+            has_entry=digest is not None,
+            fingerprint=mark,
+            immutable=view.immutable,
+        )
     return SecretOwned(
         record=record,
         fingerprint=mark,
         metadata_in_sync=record is not None and metadata_in_sync(view, key) and _names_current(record, key),
         intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
+        elsewhere=None if proven else _elsewhere(view, key, target),
         previous={
             name: fingerprint(key.metadata.uid, view.digests[name])
             for name in previous_places(key)
             if name != target.entry and name in view.digests
         },
     )
+
+
+def _elsewhere(view: SecretView, key: SaperlyKey, target: Target) -> str | None:
+    """Another entry of the Secret with the very plaintext that status knows: a rename that was undone on its way."""
+    kept, not_here = key.status.secret, {target.entry, *previous_places(key)}
+    if kept is None or kept.name != view.name:
+        return None
+    found = (
+        name for name, digest in view.digests.items() if fingerprint(key.metadata.uid, digest) == kept.fingerprint
+    )
+    return next((name for name in sorted(found) if name not in not_here), None)
 
 
 def previous_places(key: SaperlyKey) -> tuple[str, ...]:
@@ -257,17 +283,6 @@ def owned_record(view: SecretView, key: SaperlyKey, installation: str) -> Secret
     if record is None or record.owner != str(Owner(key.namespace, key.name)) or record.installation != installation:
         return None
     return record
-
-
-def wanted_labels(key: SaperlyKey) -> dict[str, str]:
-    """The labels that the Secret is to carry: what the spec says, and ours."""
-    return {**key.spec.secret.labels, annotations.MANAGED_BY_LABEL: annotations.MANAGED_BY}
-
-
-def metadata_in_sync(view: SecretView, key: SaperlyKey) -> bool:
-    """Whether the labels and annotations asked for are all there. Others are nobody's business here."""
-    labels = wanted_labels(key).items() <= view.labels.items()
-    return labels and key.spec.secret.annotations.items() <= view.annotations.items()
 
 
 def _seniority(body: Object, owner: str | None) -> tuple[bool, bool, str, str]:

@@ -33,12 +33,7 @@ class ProviderHold:
         metadata = provider.metadata
         is_held = annotations.PROVIDER_FINALIZER in metadata.finalizers
         if metadata.deletion_timestamp is None:
-            # Crash here: held without a use of it; it is let go when it is deleted.
-            return (
-                provider
-                if is_held
-                else await self._patch(key, provider, (*metadata.finalizers, annotations.PROVIDER_FINALIZER))
-            )
+            return provider if is_held else await self._take(key, provider)
         if not is_held or await self._is_in_use(key):
             return provider
         # Nothing of it is left, by a list made after its deletion was seen, since when nothing is minted with it.

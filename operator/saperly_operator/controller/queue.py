@@ -19,6 +19,10 @@ from saperly_operator.clock import Clock
 Key = TypeVar("Key", bound=Hashable)
 
 
+_SUPERSEDED_ALLOWED = 64
+"""Entries of the heap beyond twice the planned keys, before it is swept."""
+
+
 class WorkQueue(Generic[Key]):
     """Keys that wait for a worker, in the order in which they became due."""
 
@@ -50,7 +54,14 @@ class WorkQueue(Generic[Key]):
         self._due[key] = at
         self._sequence += 1
         heapq.heappush(self._heap, (at, self._sequence, key))
+        self._drop_superseded()
         self._wake()
+
+    def _drop_superseded(self) -> None:
+        """Entries whose key was added, forgotten or planned anew since would stay until their time, weeks ahead."""
+        if len(self._heap) > _SUPERSEDED_ALLOWED + 2 * len(self._due):
+            valid = {key: (at, number, key) for at, number, key in self._heap if self._due.get(key) == at}
+            self._heap = sorted(valid.values())
 
     def forget(self, key: Key) -> None:
         """Drop what is planned for ``key``; work in progress goes on."""

@@ -16,6 +16,7 @@ from saperly_operator.controller.providers import Providers
 from saperly_operator.controller.scratch import Scratch
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.errors import Conflict, NotFound
+from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.decide import decide
 from saperly_operator.lifecycle.observed import Observed
@@ -67,6 +68,7 @@ class Reconciler:
                 live = True
                 continue
             decision = decide(observed, self._tools.clock.now(), self._tools.timings)
+            self._give_back_turn(observed, decision)
             if self._is_stopping() and not self._must_finish(observed):
                 return None
             match decision.step:
@@ -91,7 +93,24 @@ class Reconciler:
             return  # the next look says what cannot be read
         await self._providers.ensure(provider_key_of(ref, key[0]), key[0])
 
+    def _give_back_turn(self, observed: Observed, decision: Decision) -> None:
+        """A turn reserved for a mint that is not to be (the object changed its mind) is for others."""
+        rests = isinstance(decision.step, Done | WaitUntil | Stall | AwaitSweep | LeaveAlone)
+        if observed.key.status.intent is None and (rests or observed.key.is_being_deleted):
+            self._tools.scratch(observed).give_turn_back(self._tools.clock.monotonic())
+
     async def _look(self, key: ObjectKey, *, live: bool) -> Observed | None:
+        observed = await self._read(key, live=live)
+        if observed is not None or self._tools.cache.key(key) is not None or not self._tools.scratchpads.knows(key):
+            return observed
+        # A watch may still tell of the end of one whose namesake has been seen: what is remembered of an object,
+        # perhaps a plaintext, is let go only when the API server has none of that name.
+        observed = observed if live else await self._read(key, live=True)
+        if observed is None and self._tools.cache.key(key) is None:
+            self._tools.scratchpads.forget(key, self._tools.clock.monotonic())
+        return observed
+
+    async def _read(self, key: ObjectKey, *, live: bool) -> Observed | None:
         try:
             return await self._tools.observer.live(key) if live else self._tools.observer.cached(key)
         except InvalidResourceError as error:
@@ -110,7 +129,7 @@ class Reconciler:
     async def _rest(self, observed: Observed, decision: Decision) -> float | None:
         step, now = decision.step, self._tools.clock.now()
         if isinstance(step, LeaveAlone):
-            logger.warning(decision.message, extra={"object": observed.key.path, "reason": decision.reason})
+            await self._tell_once(observed, decision)
             return _FOREIGN_RECHECK.total_seconds()
         if isinstance(step, AwaitSweep):
             entry = entry_key((step.provider, step.service_key), observed.key.namespace)
@@ -119,6 +138,16 @@ class Reconciler:
             await self._settle(observed, decision)
         until = step.until if isinstance(step, Done | WaitUntil | Stall | AwaitSweep) else None
         return None if until is None else max(0.0, (until - now).total_seconds())
+
+    async def _tell_once(self, observed: Observed, decision: Decision) -> None:
+        """An event, once a process: status is the other installation's to write, and the two would undo each other."""
+        scratch = self._tools.scratch(observed)
+        if scratch.has_told:
+            return
+        scratch.has_told = True
+        logger.warning(decision.message, extra={"object": observed.key.path, "reason": decision.reason})
+        occurrence = Occurrence(EventType.WARNING, decision.reason, "Reconcile", decision.message)
+        await self._tools.statuses.announce(observed.key, occurrence)
 
     async def _settle(self, observed: Observed, decision: Decision) -> None:
         try:

@@ -36,3 +36,12 @@ def foreign_refusal(secret: str) -> Refusal:
     """The Secret turned out to be somebody else's."""
     message = f"The Secret {secret} is not the operator's and is never overwritten: delete it, or name another."
     return Refusal(reasons.SECRET_NOT_OWNED, message)
+
+
+def altered_refusal(secret: str) -> Refusal:
+    """The write was taken, and what was stored is not what was sent."""
+    message = (
+        f"Something changes the data of the Secret {secret} while it is written (an admission webhook?): let it leave "
+        "that Secret alone."
+    )
+    return Refusal(reasons.SECRET_WRITE_REFUSED, message)

@@ -4,10 +4,11 @@ Lost with the process, always safely: the plaintext's loss is the tested path of
 is only thrift. Keyed by uid, so that a recreated object never inherits anything.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from saperly_operator.budget.gate import Gate, Granted
+from saperly_operator.lifecycle.adoption import AdoptionRefused
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.observed import (
     HeldKey,
@@ -16,10 +17,11 @@ from saperly_operator.lifecycle.observed import (
     PreflightRefused,
     RedactedKey,
     ServiceKeyName,
-    SweepView,
 )
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.lifecycle.workloads import WorkloadLook
+from saperly_operator.resources.saperly_key_status import Intent
 from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.concealed import Plaintext
 
@@ -55,9 +57,24 @@ class Scratch:
     sweeps: dict[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: dict[str, datetime] = field(default_factory=dict)
     workloads: dict[WorkloadRef, WorkloadLook] = field(default_factory=dict)
+    sent_at: dict[str, datetime] = field(default_factory=dict)
+    adoption: AdoptionRefused | None = None
+    write_refused: PreflightRefused | None = None
+    """Why a Secret could last not be changed."""
+    has_told: bool = False
+    """That this object is another installation's was announced."""
     _failures: dict[str, int] = field(default_factory=dict)
+    _done_at: dict[str, datetime] = field(default_factory=dict)
+    _intent_seen: tuple[int, str] | None = None
+    _intent_seen_at: datetime | None = None
 
-    def memory(self) -> Memory:
+    def see_intent(self, intent: Intent | None, now: datetime) -> None:
+        """What of a request under way this process sees: since when it has been the same, under the same name."""
+        seen = None if intent is None else (intent.serial, intent.holder)
+        if seen != self._intent_seen:
+            self._intent_seen, self._intent_seen_at = seen, now
+
+    def memory(self, listed_serial: int = 0) -> Memory:
         """The part that decisions may rest on; the plaintext itself is not in it."""
         return Memory(
             self.held,
@@ -65,9 +82,18 @@ class Scratch:
             self.preflight,
             dict(self.sweeps),
             dict(self.not_before),
+            dict(self.sent_at),
             has_turn=self.turn is not None,
+            listed_serial=listed_serial,
+            adoption=self.adoption,
+            intent_seen_at=self._intent_seen_at,
+            write_refused=self.write_refused,
             workloads=dict(self.workloads),
         )
+
+    def forget_absence(self, key_id: str) -> None:
+        """A closer look found the key that lists did not show."""
+        self.sweeps = {name: replace(view, absent=view.absent - {key_id}) for name, view in self.sweeps.items()}
 
     def hold(self, held: HeldKey, plaintext: Plaintext) -> None:
         """A minted key's plaintext, until the Secret has it."""
@@ -86,6 +112,12 @@ class Scratch:
         turn.give_back(now)
         return None
 
+    def give_turn_back(self, now: float) -> None:
+        """No mint comes of the reserved turn, and the next one asks for its own."""
+        if self.turn is not None:
+            self.turn.give_back(now)
+            self.turn = self.preflight = None
+
     def close_intent(self) -> None:
         """The intent is over, one way or another: nothing of it is kept, the plaintext least of all."""
         self.held = self.plaintext = self.redacted = self.preflight = None
@@ -102,6 +134,16 @@ class Scratch:
         )
         return self.not_before[work]
 
+    def contested(self, work: str, now: datetime, timings: Timings) -> None:
+        """``work`` was done, and may be undone by somebody: done again soon after, it waits longer each time."""
+        calm = self._done_at.get(work)
+        if calm is None or now - calm > 2 * timings.retry_limit:
+            self.succeeded(work)
+            self._failures[work] = 0
+        else:
+            self.failed(work, now, timings)
+        self._done_at[work] = now
+
     def put_off(self, work: str, until: datetime) -> None:
         """Leave ``work`` alone before ``until``, without counting a failure."""
         self.not_before[work] = until
@@ -110,6 +152,8 @@ class Scratch:
         """Forget earlier failures of ``work``."""
         self._failures.pop(work, None)
         self.not_before.pop(work, None)
+        if work == "write":
+            self.write_refused = None
 
 
 class Scratchpads:
@@ -117,14 +161,39 @@ class Scratchpads:
 
     def __init__(self) -> None:
         self._by_uid: dict[str, Scratch] = {}
+        self._uids: dict[tuple[str, str], set[str]] = {}
+        self._serials: dict[str, int] = {}
 
     def of(self, uid: str, key: tuple[str, str]) -> Scratch:
         """The scratchpad of the object with that uid, called ``key`` (namespace, name); a new one for a new object."""
+        self._uids.setdefault(key, set()).add(uid)
         return self._by_uid.setdefault(uid, Scratch(key))
+
+    def knows(self, key: tuple[str, str]) -> bool:
+        """Whether anything is remembered of objects of that namespace and name."""
+        return key in self._uids
+
+    def forget(self, key: tuple[str, str], now: float) -> None:
+        """There is no object of that namespace and name any more. A minted key that it did not take is the sweep's."""
+        for uid in tuple(self._uids.get(key, ())):
+            self._by_uid[uid].give_turn_back(now)
+            self.drop(uid)
+
+    def note_serial(self, owner_tag: str, serial: int) -> None:
+        """A list shows this serial under the tag of an owner, who may be gone, or not yet (again) be there."""
+        self._serials[owner_tag] = max(serial, self.listed_serial(owner_tag))
+
+    def listed_serial(self, owner_tag: str) -> int:
+        """The highest serial that any list showed under the tag of an owner; 0 when none did."""
+        return self._serials.get(owner_tag, 0)
 
     def drop(self, uid: str) -> None:
         """The object is gone."""
-        self._by_uid.pop(uid, None)
+        pad = self._by_uid.pop(uid, None)
+        uids = self._uids.get(pad.key, set()) if pad is not None else set()
+        uids.discard(uid)
+        if pad is not None and not uids:
+            self._uids.pop(pad.key, None)
 
     def holding(self) -> int:
         """How many plaintexts are on their way to a Secret."""

@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-from saperly_operator.controller.observe import fitting_entries, kept_target, wanted_labels
+from saperly_operator.controller.observe import kept_target
+from saperly_operator.controller.secret_metadata import (
+    patched_annotations,
+    patched_labels,
+    wanted_annotations,
+    wanted_labels,
+)
 from saperly_operator.kube.api import Object
 from saperly_operator.kube.secrets import SecretView, encoded, entry
 from saperly_operator.lifecycle.naming import Owner
@@ -48,29 +54,30 @@ def create_body(key: SaperlyKey, record: Mapping[str, str], data: Mapping[str, s
             "name": key.secret_name,
             "namespace": key.namespace,
             "labels": wanted_labels(key),
-            "annotations": {**key.spec.secret.annotations, **record},
+            "annotations": {**wanted_annotations(key), **record},
         },
         "type": key.spec.secret.type.value,
         "data": dict(data),
     }
 
 
-def update_patch(key: SaperlyKey, view: SecretView, *, record: Mapping[str, str], data: Mapping[str, str]) -> Object:
+def update_patch(
+    key: SaperlyKey, view: SecretView, *, record: Mapping[str, str], data: Mapping[str, str], left: str | None = None
+) -> Object:
     """A merge patch of exactly the Secret in ``view``, in exactly that state, else it conflicts.
 
-    An entry that the spec no longer names is taken out, when the plaintext under it is the one status knows.
+    With new ``data``, the entry where status knows a plaintext, and the one that it is moved from (``left``), are taken
+    out where they are no part of it.
     """
     kept = kept_target(key)
-    stale: dict[str, None] = {}
-    if data and kept.secret == view.name:
-        left = (kept.entry,) if kept.entry in view.digests else fitting_entries(view, key)
-        stale = dict.fromkeys(entry for entry in left if entry not in data)
+    places = {left} | ({kept.entry} if kept.secret == view.name else set())
+    stale = {place: None for place in places if data and place is not None and place in view.digests.keys() - data}
     return {
         "metadata": {
             "uid": view.uid,
             "resourceVersion": view.version,
-            "labels": wanted_labels(key),
-            "annotations": {**key.spec.secret.annotations, **record},
+            "labels": patched_labels(key, view),
+            "annotations": {**patched_annotations(key, view), **record},
         },
         "data": {**data, **stale},
     }
@@ -99,6 +106,8 @@ def previous_data(key: SaperlyKey, existing: Object | None) -> dict[str, str]:
     name, kept = key.spec.secret.previous_key, key.status.secret
     if name is None or kept is None or existing is None or existing["metadata"]["name"] != kept.name:
         return {}
+    if key.status.revoked is not None:
+        return {}  # somebody else revoked the current key: its plaintext is of no use to anybody
     return _entry_that_fits(key, existing, kept.key, kept.fingerprint, name)
 
 

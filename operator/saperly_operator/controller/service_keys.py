@@ -5,16 +5,17 @@ last good service key of an entry is kept after its Secret, its provider or its 
 minted can still be revoked, in whatever order things are deleted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from saperly_operator.budget.gate import Gate, Limits, Wait, WaitReason
+from saperly_operator.budget.gate import Gate, Limits, Wait, WaitReason, strictest
 from saperly_operator.budget.operation import Operation
 from saperly_operator.clock import Clock
 from saperly_operator.controller.cache import ProviderKey
 from saperly_operator.lifecycle.observed import GateClosed, ServiceKeyState, ServiceKeyUnusable, ServiceKeyUsable
 from saperly_operator.resources import reasons
+from saperly_operator.resources.findings import UnownedKey
 from saperly_operator.saperly.api import VendorApi
 from saperly_operator.saperly.concealed import Credential
 
@@ -61,6 +62,22 @@ class Handle:
     material: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Too many of the known keys are missing from a list at once: no verdict is drawn from their absence."""
+
+    absent: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFindings:
+    """What the last list of a service key showed that is the provider's to tell."""
+
+    held: Held | None = None
+    unowned: tuple[UnownedKey, ...] = ()
+
+
 class ServiceKeys:
     """All entries of all providers. ``connect`` makes the client for a credential."""
 
@@ -71,8 +88,12 @@ class ServiceKeys:
         self._connect = connect
         self._make_gate = make_gate
         self._handles: dict[EntryKey, Handle] = {}
+        self._limits: dict[EntryKey, Limits] = {}
         self._problems: dict[EntryKey, ServiceKeyUnusable] = {}
         self._by_material: dict[str, Handle] = {}
+        self._doubts: dict[EntryKey, ServiceKeyUnusable] = {}
+        self._proven: dict[EntryKey, str] = {}
+        self._findings: dict[str, SweepFindings] = {}
 
     def accept(self, entry: EntryKey, credential: Credential, limits: Limits) -> bool:
         """``credential`` is what the entry's Secret holds now; True when it is another than before."""
@@ -84,13 +105,51 @@ class ServiceKeys:
             gate = self._make_gate()
             handle = Handle(self._connect(credential), gate, credential.prefix, material)
             self._by_material[material] = handle
-        handle.gate.relimit(limits)
-        self._handles[entry] = handle
+        self._handles[entry], self._limits[entry] = handle, limits
+        for each in {handle.material: handle, **({before.material: before} if before is not None else {})}.values():
+            self._relimit(each)
         return before is None or before.material != material
+
+    def keep_limits(self, provider: ProviderKey, entries: Collection[str]) -> None:
+        """The limits that a provider sets are those of its present ``entries``; none when it is gone."""
+        for entry in [each for each in self._limits if each[0] == provider and each[1] not in entries]:
+            del self._limits[entry]
+            self._relimit(self._handles[entry])
+
+    def _relimit(self, handle: Handle) -> None:
+        """Of several entries with one service key the strictest limits hold: the vendor counts them as one."""
+        shared = [limits for entry, limits in self._limits.items() if self._handles[entry] is handle]
+        if shared:
+            handle.gate.relimit(strictest(shared))
 
     def refuse(self, entry: EntryKey, reason: str, message: str) -> None:
         """The entry's Secret holds no usable service key: nothing new is begun with it."""
         self._problems[entry] = ServiceKeyUnusable(reason, message)
+
+    def doubt_it(self, entry: EntryKey, reason: str, message: str) -> None:
+        """The entry's service key is another than before, and has not shown a key that the one before it minted."""
+        self._doubts[entry] = ServiceKeyUnusable(reason, message)
+
+    def trust(self, entry: EntryKey, material: str) -> None:
+        """The entry's service key may be used: it sees what was minted so far, or nothing was."""
+        self._doubts.pop(entry, None)
+        self._proven[entry] = material
+
+    def doubt(self, entry: EntryKey) -> ServiceKeyUnusable | None:
+        return self._doubts.get(entry)
+
+    def proven(self, entry: EntryKey) -> str | None:
+        """The material of this entry that was last trusted by this process."""
+        return self._proven.get(entry)
+
+    def note_findings(self, material: str, findings: SweepFindings) -> bool:
+        """What a list showed; True when it is another than before."""
+        before = self.findings(material)
+        self._findings[material] = findings
+        return before != findings
+
+    def findings(self, material: str) -> SweepFindings:
+        return self._findings.get(material, SweepFindings())
 
     def handle(self, entry: EntryKey) -> Handle | None:
         """The last good service key of an entry."""
@@ -112,9 +171,12 @@ class ServiceKeys:
             return problem
         manage = self._closed(handle, Operation.REVOKE)
         mint = self._closed(handle, Operation.MINT)
+        soon, doubt = self._clock.now() + timedelta(minutes=1), self._doubts.get(entry)
+        if doubt is not None:
+            # Whatever it answers would be said of other keys than those that status knows.
+            mint = manage = GateClosed(soon, doubt.reason, doubt.message, needs_person=True)
         if problem is not None:
-            never = GateClosed(self._clock.now() + timedelta(minutes=1), problem.reason, problem.message, True)
-            mint = never
+            mint = GateClosed(soon, problem.reason, problem.message, needs_person=True)
         return ServiceKeyUsable(handle.prefix, handle.material, mint=mint, manage=manage)
 
     def _closed(self, handle: Handle, operation: Operation) -> GateClosed | None:

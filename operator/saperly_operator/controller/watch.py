@@ -92,17 +92,21 @@ class Intake:
         """A provider appeared, changed or went."""
         key = (kind, body["metadata"].get("namespace") or "", body["metadata"]["name"])
         if event == "DELETED":
-            self.cache.drop_provider(key)
-        else:
-            before = self.cache.provider(key)
-            try:
-                provider = read_provider(kind, body)
-            except InvalidResourceError as error:
-                logger.warning("unreadable provider", extra={"provider": key[2], "error": str(error)})
-                return
-            self.cache.put_provider(provider)
-            if before is not None and before.metadata.generation == provider.metadata.generation:
-                return  # our own status
+            self.provider_gone(key)
+            return
+        before = self.cache.provider(key)
+        try:
+            provider = read_provider(kind, body)
+        except InvalidResourceError as error:
+            logger.warning("unreadable provider", extra={"provider": key[2], "error": str(error)})
+            return
+        self.cache.put_provider(provider)
+        if before is None or before.metadata.generation != provider.metadata.generation:  # else our own status
+            self.enqueue_provider(key)
+
+    def provider_gone(self, key: ProviderKey) -> None:
+        """A provider is no more."""
+        self.cache.drop_provider(key)
         self.enqueue_provider(key)
 
     def namespace_event(self, event: str | None, body: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ by name and lives on in its Secret, while old keys still end when they were to. 
 """
 
 from saperly_operator.lifecycle.case import Case, first_of
+from saperly_operator.lifecycle.checks_adoption import key_recorded
 from saperly_operator.lifecycle.checks_intent import begun_after, record_if_written, service_key_replaced, swept_keys
 from saperly_operator.lifecycle.checks_overlap import dates_changed
 from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
@@ -18,6 +19,7 @@ from saperly_operator.lifecycle.observed import SecretOwned
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
 from saperly_operator.lifecycle.steps import (
     AbandonIntent,
+    AdoptKey,
     AwaitSweep,
     Decision,
     DeleteSecret,
@@ -49,7 +51,9 @@ def _force_delete_requested(case: Case) -> Decision | None:
     if not case.key.is_force_deleted:
         return None
     # The Secrets first, as far as Kubernetes lets us: a record left behind would keep the sweep from ever collecting.
-    left_secret = None if case.not_before("write") else _secret_left(case)
+    # That is what ``Orphan`` needs: its Secret stays with its record, by which the sweep leaves the key in it alone.
+    orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
+    left_secret = None if orphaned or case.not_before("write") else _secret_left(case)
     if left_secret is not None:
         return left_secret
     left = tuple(sorted(referenced_ids(case.status)))
@@ -158,6 +162,9 @@ def _current_key_alive(case: Case) -> Decision | None:
     blocked = _put_off(case, current.provider, current.service_key, retire_work(current))
     if blocked is not None:
         return blocked
+    if not case.observed.is_live:
+        # What cannot be undone is not done by what a watch showed: the policy may have been changed since.
+        return Decision(ReadLive(), reasons.REVOKING, "Reading once more how the object is to end.")
     if case.key.spec.deletion_policy is DeletionPolicy.ORPHAN:
         return Decision(ReleaseKey(current), reasons.RELEASING, f"Releasing the key {current.prefix}…")
     return Decision(RevokeCurrent(current), reasons.REVOKING, f"Revoking the key {current.prefix}…")
@@ -174,6 +181,17 @@ def _put_off(case: Case, provider: str, service_key: str, work: str) -> Decision
     return Decision(WaitUntil(until), reasons.REVOCATION_FAILED, f"{purpose}; it is tried again by itself.")
 
 
+def _recorded_key_alive(case: Case) -> Decision | None:
+    """Status was lost (a restore), but the Secret's record names this object's key: it is accounted for, then ended.
+
+    What stands in the way of that does not hold the object: the sweep finds the key by its tag.
+    """
+    if case.status.installation is not None:
+        return None  # status is whole: what it named is gone
+    decision = key_recorded(case)
+    return decision if decision is not None and isinstance(decision.step, ReadLive | AdoptKey) else None
+
+
 def _secret_left(case: Case) -> Decision | None:
     """Any Secret of this object: where the spec wants it, where status says that it is, and what a move left."""
     # Live, since a Secret whose label was stripped is not in the cache; deletion happens once, so the read is cheap.
@@ -182,10 +200,9 @@ def _secret_left(case: Case) -> Decision | None:
     name = next(iter(_own_secrets(case)), None)
     if name is None:
         return None
-    until = case.not_before("write")
-    if until is not None:
-        message = f"Kubernetes refuses to change the Secret {name}; it is tried again by itself."
-        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, message)
+    put_off = case.write_put_off(f"The Secret {name} cannot be changed.")
+    if put_off is not None:
+        return put_off
     if case.key.spec.deletion_policy is DeletionPolicy.ORPHAN:
         return Decision(ReleaseSecret(name), reasons.RELEASING, f"The Secret {name} stays, and is no longer ours.")
     return Decision(DeleteSecret(name), reasons.REVOKING, f"Deleting the Secret {name}.")
@@ -221,6 +238,7 @@ _CHECKS = (
     _rollout_open,
     _old_key_alive,
     _current_key_alive,
+    _recorded_key_alive,
     _secret_left,
     _nothing_left,
 )

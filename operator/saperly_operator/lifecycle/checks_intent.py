@@ -34,12 +34,10 @@ from saperly_operator.lifecycle.steps import (
     WaitUntil,
     WriteSecret,
 )
+from saperly_operator.lifecycle.transitions import OF_THE_REQUEST
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
 from saperly_operator.saperly.models import ChildKey
-
-_OF_THE_REQUEST = frozenset({reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE})
-"""Failures of the open intent's own request. Others are older than the intent, and were got over to store it."""
 
 
 def intent_open(case: Case) -> Decision | None:
@@ -62,7 +60,7 @@ def begun_after(case: Case) -> datetime:
     intent, failure = _intent(case), case.status.failure
     moments = [min(intent.started_at, case.now)]
     moments.append(min(case.observed.myself.started_at, case.now))
-    if failure is not None and failure.code in _OF_THE_REQUEST:
+    if failure is not None and failure.code in OF_THE_REQUEST:
         moments.append(failure.retry_at)
     return max(moments) + case.timings.delivery_settle
 
@@ -88,9 +86,10 @@ def _plaintext_in_hand(case: Case) -> Decision | None:
         return Decision(Record(ref, held.written), reasons.AVAILABLE, _delivered(held.written.name, ref))
     until = case.not_before("write")
     if until is not None:
-        # Refused, a person has to act; else the API server is away, and it goes on by itself.
-        step = WaitUntil(until) if held.refused_since is None else Stall(until)
-        return Decision(step, reasons.SECRET_WRITE_REFUSED, held.refusal or "The Secret cannot be written.")
+        if held.refused_since is not None:
+            return Decision(Stall(until), reasons.SECRET_WRITE_REFUSED, held.refusal or "")
+        message = "The Kubernetes API did not answer: the new key is kept, and written into its Secret when it does."
+        return Decision(WaitUntil(until), reasons.BACKING_OFF, message)
     return Decision(
         WriteSecret(intent), reasons.WRITING_SECRET, f"Writing the new key to Secret {case.key.secret_name}."
     )
@@ -117,7 +116,10 @@ def _held_by_another_process(case: Case) -> Decision | None:
     intent, myself = _intent(case), case.observed.myself
     if intent.holder == myself.holder:
         return None
-    settled = max(myself.started_at, intent.started_at) + case.timings.takeover_settle
+    # Counted from when this process first saw that holder's name on it, by this process's own clock: another's may be
+    # hours ahead, and one that took it over a moment ago has all of its requests still before it.
+    since = case.observed.memory.intent_seen_at or myself.started_at
+    settled = max(myself.started_at, since) + case.timings.takeover_settle
     message = "Another process of the operator began this; waiting for what it may have under way to settle."
     if case.now < settled:
         return Decision(WaitUntil(settled), reasons.RESUMING, message)
@@ -210,7 +212,12 @@ def _replay_forbidden(case: Case) -> Decision | None:
             return written
     lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
     message = f"{len(lost)} keys of a request with an unknown outcome are revoked; another is minted."
-    return Decision(AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, case.now), reasons.OUTCOME_UNRESOLVED, message)
+    # Nothing minted is no mint of this hour, when these are used up: an outage must not be made longer by an hour. Nor
+    # are there more requests while it lasts: the next is begun as they would be spread evenly.
+    used_up = len(recent_intents(case)) >= timings.mint_limit and not sweep.tagged(intent.serial)
+    until = max(case.now, intent.started_at + timings.mint_limit_window / timings.mint_limit) if used_up else case.now
+    given_up = AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, until, gives_turn_back=used_up)
+    return Decision(given_up, reasons.OUTCOME_UNRESOLVED, message)
 
 
 def _unknown_for_too_long(case: Case) -> bool:
@@ -239,17 +246,22 @@ def service_key_replaced(case: Case) -> Decision | None:
 
 
 def _mint_put_off(case: Case) -> Decision | None:
+    # A failure of another kind is older than the intent, and was got over to store it.
     intent, failure = _intent(case), case.status.failure
-    if failure is not None and failure.code in _OF_THE_REQUEST and failure.retry_at > case.now:
+    if failure is not None and failure.code in OF_THE_REQUEST and failure.retry_at > case.now:
         return Decision(WaitUntil(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
     until = case.not_before("mint")
     if until is not None:
-        return Decision(WaitUntil(until), reasons.OUTCOME_UNKNOWN, "The first request still runs at Saperly.")
+        message = (
+            "The request to Saperly is sent again by itself."  # a failure that could not be stored holds all the same
+        )
+        return Decision(WaitUntil(until), reasons.OUTCOME_UNKNOWN, message)
     match case.observed.service_key(intent.provider, intent.service_key):
         case ServiceKeyUnusable(reason, message):
             return case.stall(reason, message)
         case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now and not _has_turn(case):
-            return Decision(WaitUntil(closed.until), closed.reason, closed.message)
+            step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
+            return Decision(step, closed.reason, closed.message)
         case _:
             return None
 

@@ -4,7 +4,6 @@ None of these mints for anything cosmetic (I8): a renamed Secret, a renamed entr
 the plaintext that is there. Only a plaintext that is gone, a schedule, a request or another provider mint.
 """
 
-from saperly_operator.lifecycle.attributes import needs_update, wanted_attributes
 from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.checks_mint import begin_mint
 from saperly_operator.lifecycle.observed import ProviderPresent, SecretAbsent, SecretForeign, SecretOwned, holds
@@ -16,11 +15,10 @@ from saperly_operator.lifecycle.steps import (
     ReadLive,
     Record,
     RepairSecret,
-    Stall,
-    UpdateKey,
     WaitUntil,
 )
 from saperly_operator.resources import reasons
+from saperly_operator.resources.provider import Environment
 from saperly_operator.resources.saperly_key_status import SecretStatus
 
 
@@ -32,11 +30,7 @@ def never_minted(case: Case) -> Decision | None:
 def secret_moved(case: Case) -> Decision | None:
     """The spec wants the plaintext under another name, or under another entry of the same Secret."""
     current, kept, key = case.status.current, case.status.secret, case.key
-    if current is None or kept is None:
-        return None
-    # Moved and wanted back before that was recorded: status names the place, and the plaintext is in another.
-    is_elsewhere = holds(case.observed.former_secret, kept)
-    if (kept.name, kept.key) == (key.secret_name, key.spec.secret.key) and not is_elsewhere:
+    if current is None or kept is None or (kept.name, kept.key) == (key.secret_name, key.spec.secret.key):
         return None
     moving = f"Moving the key to {key.spec.secret.key} of the Secret {key.secret_name}."
     if not case.observed.is_live:
@@ -49,11 +43,15 @@ def secret_moved(case: Case) -> Decision | None:
         message = f"The Secret {key.secret_name} is not this object's; the key stays in {kept.name} until it is free."
         return case.stall(reasons.SECRET_NOT_OWNED, message)
     if holds(source, kept):
-        until = case.not_before("write")
-        if until is not None:
-            return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{moving} It is tried again by itself.")
-        return Decision(MoveSecret(kept.name, kept.key), reasons.WRITING_SECRET, moving)
+        return _move(case, kept, kept.key, moving)
+    if isinstance(source, SecretOwned) and source.elsewhere is not None:
+        return _move(case, kept, source.elsewhere, moving)
     return begin_mint(case, reasons.SECRET_MISSING)
+
+
+def _move(case: Case, kept: SecretStatus, entry: str, moving: str) -> Decision:
+    move = Decision(MoveSecret(kept.name, entry), reasons.WRITING_SECRET, moving)
+    return case.write_put_off(moving) or move
 
 
 def secret_lost(case: Case) -> Decision | None:
@@ -72,6 +70,8 @@ def secret_lost(case: Case) -> Decision | None:
             return case.stall(reasons.SECRET_NOT_OWNED, message)
         case SecretAbsent():
             reason, message = reasons.SECRET_MISSING, f"The Secret {kept.name} is gone."
+        case SecretOwned(elsewhere=str() as entry) if case.observed.is_live:
+            return _move(case, kept, entry, f"Moving the key back to {kept.key} of the Secret {kept.name}.")
         case SecretOwned():
             reason, message = reasons.SECRET_ALTERED, f"The plaintext in the Secret {kept.name} was changed."
     # A watch may lag behind, or have lost sight of a Secret whose label was stripped: only a live read costs a key.
@@ -79,11 +79,19 @@ def secret_lost(case: Case) -> Decision | None:
 
 
 def provider_changed(case: Case) -> Decision | None:
-    """The spec names another provider than the one that minted the key."""
+    """The spec names another provider than the one that minted the key, or that one is of another environment now."""
     current, provider = case.status.current, case.observed.provider
-    if current is None or not isinstance(provider, ProviderPresent) or current.provider == provider.ref:
+    if current is None or not isinstance(provider, ProviderPresent):
+        return None
+    if current.provider == provider.ref and not _is_of_another_environment(current.prefix, provider.spec.environment):
         return None
     return begin_mint(case, reasons.PROVIDER_CHANGED)
+
+
+def _is_of_another_environment(prefix: str, environment: Environment) -> bool:
+    """As the key's own prefix says (``sk_test_…``, ``sk_live_…``); of one that says neither, nothing is concluded."""
+    others = (each for each in Environment if each is not environment)
+    return any(prefix.startswith(f"sk_{other.value}_") for other in others)
 
 
 def rotation_requested(case: Case) -> Decision | None:
@@ -107,42 +115,22 @@ def schedule_refused(case: Case) -> Decision | None:
     return None if refusal is None else case.stall(refusal.reason, refusal.message)
 
 
-def attributes_changed(case: Case) -> Decision | None:
-    """The spec, or the provider's policy, asks for other attributes than were last sent."""
-    current, provider = case.status.current, case.observed.provider
-    if current is None or not isinstance(provider, ProviderPresent) or current.provider != provider.ref:
-        return None
-    wanted = wanted_attributes(case.key, provider.spec, case.observed.myself.installation, current.serial)
-    if not needs_update(current, wanted):
-        return None
-    failure = case.status.failure
-    if (
-        failure is not None
-        and failure.retry_at > case.now
-        and failure.applies_to(case.key.metadata.generation, provider.generation)
-    ):
-        return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
-    access = case.manage_access(current.provider, current.service_key, "The key's attributes cannot be changed")
-    if access is not None:
-        return access
-    until = case.not_before("update")
-    if until is not None:
-        return Decision(
-            WaitUntil(until), reasons.BACKING_OFF, "The key's attributes are changed as soon as Saperly answers."
-        )
-    step = UpdateKey(current, wanted.update_from(current.managed_attributes), wanted.hash, wanted.managed)
-    return Decision(step, reasons.UPDATING, "Changing the key's attributes at Saperly.")
-
-
 def secret_metadata_stripped(case: Case) -> Decision | None:
     """Labels or annotations of the Secret are not as asked for; the plaintext is fine."""
     secret = case.observed.secret
     if not isinstance(secret, SecretOwned) or secret.metadata_in_sync:
         return None
     message = f"Putting labels and annotations of the Secret {case.key.secret_name} right."
-    until = case.not_before("write")
+    put_off = case.write_put_off(message)
+    if put_off is not None:
+        return put_off
+    until = case.not_before("repair")
     if until is not None:
-        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{message} It is tried again by itself.")
+        message = (
+            f"Something takes labels or annotations off the Secret {case.key.secret_name} again and again (an admission "
+            "webhook, a GitOps tool?): let it leave them. They are put back more and more rarely."
+        )
+        return Decision(WaitUntil(until), reasons.SECRET_CONTESTED, message)
     return Decision(RepairSecret(), reasons.WRITING_SECRET, message)
 
 

@@ -6,8 +6,8 @@ costs a request: a mint that could not be delivered must never be made.
 
 from saperly_operator.lifecycle.attributes import policy_violation, wanted_attributes
 from saperly_operator.lifecycle.case import Case, recent_intents
-from saperly_operator.lifecycle.checks_retire import RETIRING_LIMIT
-from saperly_operator.lifecycle.naming import Owner, Tag, idempotency_key
+from saperly_operator.lifecycle.checks_retire import retiring_room
+from saperly_operator.lifecycle.naming import Owner, idempotency_key
 from saperly_operator.lifecycle.observed import (
     PreflightPassed,
     PreflightRefused,
@@ -39,7 +39,8 @@ def provider_unfit(case: Case) -> Decision | None:
             ref = case.key.spec.provider_ref
             return case.stall(
                 reasons.PROVIDER_NOT_FOUND,
-                f"There is no {ref.kind} named {ref.name}: create it, or name another in spec.providerRef.",
+                f"There is no {ref.kind} named {ref.name}, or it is being deleted: create it, or name another in "
+                "spec.providerRef.",
             )
         case ProviderPresent(admits=False, ref=ref):
             return case.stall(
@@ -59,7 +60,7 @@ def begin_mint(case: Case, trigger: str) -> Decision:
         return unfit or case.stall(reasons.PROVIDER_NOT_FOUND, "There is no provider.")
     entry = provider.spec.service_keys[0].name
     return (
-        _refused_before(case, provider)
+        _refused_before(case)
         or _too_many_mints(case)
         or _no_room_to_retire(case)
         or _secret_not_ours(case)
@@ -70,14 +71,17 @@ def begin_mint(case: Case, trigger: str) -> Decision:
     )
 
 
-def _refused_before(case: Case, provider: ProviderPresent) -> Decision | None:
-    """The same request was refused before, and neither the spec nor the provider changed since."""
+def _refused_before(case: Case) -> Decision | None:
+    """The same request was refused before, and neither the spec, the provider nor its service key changed since."""
     failure = case.status.failure
     if failure is None or failure.retry_at <= case.now:
         return None
-    if not failure.applies_to(case.key.metadata.generation, provider.generation):
+    if not failure.applies_to(case.observed.bound):
         return None
-    return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+    message = failure.message or "It is tried again by itself."
+    if failure.code == reasons.OUTCOME_UNRESOLVED:
+        return Decision(WaitUntil(failure.retry_at), failure.code, message)  # nobody has to act
+    return Decision(Stall(failure.retry_at), failure.code, message)
 
 
 def _too_many_mints(case: Case) -> Decision | None:
@@ -93,7 +97,7 @@ def _too_many_mints(case: Case) -> Decision | None:
 
 
 def _no_room_to_retire(case: Case) -> Decision | None:
-    if len(case.status.retiring) < RETIRING_LIMIT:
+    if retiring_room(case) > 0:
         return None
     message = f"{len(case.status.retiring)} old keys wait to be revoked; nothing new is minted before one is gone."
     return Decision(WaitUntil(case.now + case.timings.recheck), reasons.RETIRING_FULL, message)
@@ -181,7 +185,6 @@ def _store_intent(case: Case, provider: ProviderPresent, entry: str, trigger: st
 
 def next_serial(case: Case) -> int:
     """One more than any serial ever seen for this object: in status, in the Secret's record, at the vendor."""
-    secret, sweeps = case.observed.secret, case.observed.memory.sweeps.values()
+    secret, memory = case.observed.secret, case.observed.memory
     recorded = secret.record.serial if isinstance(secret, SecretOwned) and secret.record else 0
-    tags = (Tag.parse(row.name) for sweep in sweeps for row in sweep.rows)
-    return 1 + max([case.status.serial or 0, recorded, *(tag.serial for tag in tags if tag is not None)])
+    return 1 + max(case.status.serial or 0, recorded, memory.listed_serial, case.observed.swept_serial)

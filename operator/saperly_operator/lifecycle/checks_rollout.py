@@ -16,7 +16,7 @@ waits then waits for the newest rollout.
 from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case
-from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, waiting_for
+from saperly_operator.lifecycle.overlap import awaits_rollout, longest, overlap_started, waiting_for
 from saperly_operator.lifecycle.rollout import (
     NotRestarted,
     RolledOut,
@@ -63,7 +63,14 @@ def next_look(case: Case) -> datetime | None:
     if not is_awaited(case.status):
         return None
     put_off = case.not_before(LOOK_WORK)
-    return put_off or min(_next_looks(case).values(), default=None)
+    look = put_off or min(_next_looks(case).values(), default=None)
+    given_up = _given_up_at(case)
+    return look if look is None or given_up is None else min(look, given_up)
+
+
+def _given_up_at(case: Case) -> datetime | None:
+    restarted = case.status.restarted
+    return None if restarted is None else restarted.started_at + longest(case.key.spec.rotation)
 
 
 def _next_looks(case: Case) -> dict[WorkloadRef, datetime]:
@@ -89,6 +96,9 @@ def rollout_recorded(case: Case) -> tuple[RestartStatus | None, tuple[RetiringKe
         return restarted, status.retiring
     found = rollouts(case.observed)
     left = tuple(ref for ref, rollout in found.items() if not isinstance(rollout, RolledOut))
+    given_up = _given_up_at(case)
+    if left and given_up is not None and given_up <= case.now:
+        return restarted.changed(given_up_at=case.now), status.retiring
     if None in found.values():
         return restarted, status.retiring  # nothing can be said before all of them were looked at
     names = tuple(str(ref) for ref in found if is_restarted(case.observed, ref, restarted))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from saperly_operator.lifecycle.findings import findings
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
 from saperly_operator.lifecycle.rollout import Awaited, pending
 from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, Stall, WaitUntil
@@ -59,7 +60,7 @@ class Standing:
         in_place = observed.key_in_place
         secret = observed.secret
         return cls(
-            key_active=observed.key.status.current is not None,
+            key_active=observed.key.status.current is not None and not observed.current_is_revoked,
             key_in_place=in_place,
             secret_synced=in_place and isinstance(secret, SecretOwned) and secret.metadata_in_sync,
             reason=decision.reason,
@@ -151,7 +152,9 @@ def with_conditions(
         wanted.append((reasons.RECONCILING, True))
     claims = [Claim(kind, holds, standing.reason, standing.message) for kind, holds in wanted]
     before = {condition.type: condition for condition in status.conditions}
-    conditions = tuple(claim.as_condition(before.get(claim.type), generation, now) for claim in (*claims, *beside))
+    found = [Claim(finding.type, True, finding.type, finding.message) for finding in findings(status)]
+    wanted_claims = (*claims, *beside, *found)
+    conditions = tuple(claim.as_condition(before.get(claim.type), generation, now) for claim in wanted_claims)
     return status.changed(conditions=conditions, observed_generation=generation)
 
 

@@ -14,10 +14,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case, Check, first_of
+from saperly_operator.lifecycle.checks_adoption import key_named, key_recorded
+from saperly_operator.lifecycle.checks_attributes import attributes_changed, old_attributes_changed
 from saperly_operator.lifecycle.checks_deletion import being_deleted
 from saperly_operator.lifecycle.checks_intent import intent_open
 from saperly_operator.lifecycle.checks_keep import (
-    attributes_changed,
     never_minted,
     provider_changed,
     rotation_due,
@@ -29,18 +30,20 @@ from saperly_operator.lifecycle.checks_keep import (
     stray_secret,
 )
 from saperly_operator.lifecycle.checks_mint import provider_unfit
+from saperly_operator.lifecycle.checks_orphans import orphan_found
 from saperly_operator.lifecycle.checks_overlap import dates_changed
 from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
-from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_found, retiring_key_due
+from saperly_operator.lifecycle.checks_retire import next_retirement, retiring_key_due
 from saperly_operator.lifecycle.checks_rollout import (
     next_look,
     workload_not_restarted,
     workload_unread,
 )
+from saperly_operator.lifecycle.checks_sweep import current_absent, revoked_outside, sweep_unnoted
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.rotation import plan_of
-from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, LeaveAlone, Stall, WaitUntil
+from saperly_operator.lifecycle.steps import AddFinalizer, AwaitSweep, Decision, Done, LeaveAlone, Stall, WaitUntil
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources import reasons
 
@@ -89,7 +92,10 @@ def _foreign_installation(case: Case) -> Decision | None:
         return None  # no call to the vendor is made, so no two can act on one key
     if theirs is None or theirs == case.observed.myself.installation:
         return None
-    message = f"This object belongs to the installation {theirs} of the operator, which alone acts on it."
+    message = (
+        f"This object belongs to the installation {theirs} of the operator, which alone acts on it. If that is gone for "
+        'good, annotate the object with saperly.com/force-delete: "true", delete it and its Secret, and apply it again.'
+    )
     return Decision(LeaveAlone(), reasons.FOREIGN_INSTALLATION, message)
 
 
@@ -98,10 +104,20 @@ def _installation_unconfirmed(case: Case) -> Decision | None:
     if case.observed.myself.confirmed or (case.key.is_being_deleted and case.key.is_force_deleted):
         return None
     message = (
-        "The operator's installation id was made in another cluster. An administrator has to decide: delete the "
-        "ConfigMap saperly-operator-installation to begin a new installation, or restore the cluster it was made in."
+        "The operator's installation id was made in another cluster. An administrator has to decide: 'saperly-operator "
+        "installation move' when that cluster is gone and this one takes its place, 'installation new' when both live."
     )
     return case.stall(reasons.INSTALLATION_MOVED, message)
+
+
+def _finalizer_stripped(case: Case) -> Decision | None:
+    """Somebody took the finalizer off (``kubectl replace``): deleted like that, the object would leave its keys live."""
+    status = case.status
+    if case.key.has_finalizer or not (status.current or status.retiring or status.intent):
+        return None
+    return Decision(
+        AddFinalizer(), reasons.RESUMING, "Putting the finalizer back that holds the object for its keys."
+    )
 
 
 def _suspended(case: Case) -> Decision | None:
@@ -129,15 +145,22 @@ CHECKS: tuple[Check, ...] = (
     _foreign_installation,
     _installation_unconfirmed,
     being_deleted,
+    _finalizer_stripped,
     intent_open,
     *OPEN_ENDS,
     orphan_found,
+    sweep_unnoted,
+    current_absent,
+    key_recorded,
     _suspended,
+    key_named,
     never_minted,
+    revoked_outside,
     secret_moved,
     secret_lost,
     secret_metadata_stripped,
     stray_secret,
+    old_attributes_changed,
     provider_unfit,
     attributes_changed,
     provider_changed,

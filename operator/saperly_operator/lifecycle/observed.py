@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from saperly_operator.lifecycle.adoption import AdoptionRefused
 from saperly_operator.lifecycle.naming import Owner, Tag
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.workloads import WorkloadLook
+from saperly_operator.resources import reasons
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import SecretStatus
+from saperly_operator.resources.saperly_key_status import Bound, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
 from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.models import ChildKey
@@ -53,9 +56,18 @@ class SecretAbsent:
 
 @dataclass(frozen=True, slots=True)
 class SecretForeign:
-    """A Secret of that name exists and is not this object's. ``owner`` is the SaperlyKey that its record names."""
+    """A Secret of that name exists and is not this object's. ``owner`` is the SaperlyKey that its record names.
+
+    The rest is for adoption: ``adoptable`` says that the Secret itself names this object for it, ``is_dependent`` that
+    it has an ownerReference, ``has_entry`` that there is something under the wanted key, of that ``fingerprint``.
+    """
 
     owner: str | None
+    adoptable: bool = False
+    is_dependent: bool = False
+    has_entry: bool = False
+    fingerprint: str | None = None
+    immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ class SecretOwned:
     ``record`` is None when it was stripped but the data still fits the fingerprint in status, which proves it ours.
     ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
+    ``elsewhere`` is another entry that holds the plaintext that status knows, where the wanted one does not.
     ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
     """
 
@@ -74,6 +87,7 @@ class SecretOwned:
     metadata_in_sync: bool
     intact: bool = True
     immutable: bool = False
+    elsewhere: str | None = None
     previous: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -135,6 +149,7 @@ class ProviderPresent:
     spec: ProviderSpec
     generation: int
     admits: bool
+    uid: str = ""
 
 
 ProviderState = ProviderAbsent | ProviderPresent
@@ -177,7 +192,7 @@ class PreflightPassed:
 
 @dataclass(frozen=True, slots=True)
 class PreflightRefused:
-    """The dry run was refused at ``at``."""
+    """The dry run, or another write of a Secret, was refused at ``at``."""
 
     at: datetime
     reason: str
@@ -185,41 +200,37 @@ class PreflightRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepView:
-    """What the last complete list of one service key showed of this object: the rows that carry its tag.
-
-    A hint. ``begun_at`` is when its first page was asked for; ``server_time`` the vendor's clock then."""
-
-    begun_at: datetime
-    server_time: datetime
-    rows: tuple[ChildKey, ...]
-
-    def tagged(self, serial: int) -> tuple[ChildKey, ...]:
-        """The rows minted under ``serial``."""
-        return tuple(row for row in self.rows if (tag := Tag.parse(row.name)) and tag.serial == serial)
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
     """What this process knows of the object and no API does. Losing it is always safe.
 
-    ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``has_turn``: a mint's turn
-    is reserved, which may have been the gate's last. ``workloads``: the last look at each that is awaited."""
+    ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``sent_at`` is when a key's
+    attributes were last sent: an older list says nothing about them. ``has_turn``: a mint's turn
+    is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
+    under this object's tag, ``adoption`` why a key was last not adopted. ``intent_seen_at`` is since when
+    this process has seen the open intent under its present holder's name. ``workloads``: the last look at each that
+    is awaited. ``write_refused`` is why a Secret whose plaintext is safe where it is could last not be changed; None when
+    the API server only did not answer."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
     preflight: PreflightPassed | PreflightRefused | None = None
     sweeps: Mapping[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: Mapping[str, datetime] = field(default_factory=dict)
+    sent_at: Mapping[str, datetime] = field(default_factory=dict)
     has_turn: bool = False
     workloads: Mapping[WorkloadRef, WorkloadLook] = field(default_factory=dict)
+    listed_serial: int = 0
+    adoption: AdoptionRefused | None = None
+    intent_seen_at: datetime | None = None
+    write_refused: PreflightRefused | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """One look at one SaperlyKey and all that bears on it.
 
-    ``former_secret`` is where the plaintext is by status (or was moved to since), when the spec now wants it elsewhere.
+    ``former_secret`` is where status says that the plaintext is, when the spec now wants it elsewhere.
+    ``former_providers`` are those other than the spec's that minted keys which still live.
     ``older_claimant`` is another SaperlyKey that named the same Secret first; ``stray_secrets`` are Secrets
     under other names that hold this object's record (left by a move).
     """
@@ -232,12 +243,20 @@ class Observed:
     service_keys: Mapping[ServiceKeyName, ServiceKeyState] = field(default_factory=dict)
     memory: Memory = Memory()
     former_secret: SecretState | None = None
+    former_providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     older_claimant: str | None = None
     stray_secrets: tuple[str, ...] = ()
 
     @property
     def owner(self) -> Owner:
         return Owner(self.key.namespace, self.key.name)
+
+    @property
+    def swept_serial(self) -> int:
+        """The highest serial under this object's own tag on the lists at hand; 0 when there is none."""
+        rows = (row for sweep in self.memory.sweeps.values() for row in sweep.rows)
+        tags = (tag for row in rows if (tag := Tag.parse(row.name)) is not None)
+        return max((tag.serial for tag in tags if tag.belongs_to(self.myself.installation, self.owner)), default=0)
 
     @property
     def key_in_place(self) -> bool:
@@ -256,10 +275,32 @@ class Observed:
     def is_live(self) -> bool:
         return self.freshness is Freshness.LIVE
 
+    @property
+    def bound(self) -> Bound:
+        """What a failure of this moment is bound to: a change of any of it is tried at once."""
+        generation, provider = self.key.metadata.generation, self.provider
+        if isinstance(provider, ProviderAbsent):
+            return Bound(generation)
+        service_key = self.service_key(provider.ref, provider.spec.service_keys[0].name)
+        material = service_key.material if isinstance(service_key, ServiceKeyUsable) else None
+        return Bound(generation, provider.generation, provider.uid or None, material or None)
+
+    @property
+    def current_is_revoked(self) -> bool:
+        """Whether somebody else is known to have revoked the current key."""
+        current, revoked = self.key.status.current, self.key.status.revoked
+        return current is not None and revoked is not None and revoked.id == current.id
+
+    def provider_spec(self, ref: str) -> ProviderSpec | None:
+        """The provider that status calls ``ref``, while it is there."""
+        if isinstance(self.provider, ProviderPresent) and self.provider.ref == ref:
+            return self.provider.spec
+        return self.former_providers.get(ref)
+
     def service_key(self, provider: str, name: str) -> ServiceKeyState:
         """The state of one service key, also when its provider is gone."""
         unknown = ServiceKeyUnusable(
-            "ServiceKeyMissing", f"The service key {name} of {provider} is not known any more."
+            reasons.SERVICE_KEY_MISSING, f"The service key {name} of {provider} is not known any more."
         )
         return self.service_keys.get((provider, name), unknown)
 

@@ -54,6 +54,11 @@ def awaits_rollout(entry: RetiringKey) -> bool:
     return entry.replaced_at is not None and entry.overlap_started_at is None
 
 
+def longest(rotation: RotationSpec) -> timedelta:
+    """How long workloads are awaited, counted from when a new key took its place."""
+    return max(parse_duration(rotation.overlap), parse_duration(rotation.max_overlap))
+
+
 def waiting_for(workloads: tuple[WorkloadRef, ...]) -> str:
     """What an entry says while it waits for the rollouts of ``workloads``."""
     return f"the rollout of {', '.join(map(str, workloads))}"[:_WAITING_LIMIT]
@@ -73,7 +78,7 @@ def used_again(
 def _dated(entry: RetiringKey, rotation: RotationSpec) -> RetiringKey:
     assert entry.replaced_at is not None, "an entry without it keeps the date that it was given"
     overlap = parse_duration(rotation.overlap)
-    limit = entry.replaced_at + max(overlap, parse_duration(rotation.max_overlap))
+    limit = entry.replaced_at + longest(rotation)
     if entry.overlap_started_at is None:
         return entry.changed(revoke_after=limit)
     moment = entry.overlap_started_at + overlap

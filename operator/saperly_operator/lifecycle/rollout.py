@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saperly_operator.lifecycle.observed import Observed
-from saperly_operator.lifecycle.overlap import awaits_rollout
 from saperly_operator.lifecycle.workloads import Workload, WorkloadAbsent, WorkloadLook, WorkloadRefused
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
@@ -41,8 +40,9 @@ Rollout = RolledOut | NotRestarted | Awaited
 
 
 def is_awaited(status: SaperlyKeyStatus) -> bool:
-    """Whether an old key lives on because workloads may still use it."""
-    return status.restarted is not None and any(map(awaits_rollout, status.retiring))
+    """Whether workloads are followed: they may still use an old key, also one that somebody else has revoked."""
+    restarted = status.restarted
+    return restarted is not None and restarted.finished_at is None and restarted.given_up_at is None
 
 
 def wanted_mark(key: SaperlyKey, restarted: RestartStatus) -> RestartMark:

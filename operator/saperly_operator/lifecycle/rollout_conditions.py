@@ -23,6 +23,11 @@ def rollout_claims(key: SaperlyKey, status: SaperlyKeyStatus, standing: Standing
         yield Claim(before.type, True, before.reason, before.message)
         return
     told = standing.rollout or unread(key)
-    until = min(entry.revoke_after for entry in status.retiring if awaits_rollout(entry))
-    message = f"{told.message} The old key lives on meanwhile, at the longest until {until:%Y-%m-%dT%H:%M:%SZ}."
-    yield Claim(reasons.ROLLOUT_PENDING, True, told.reason, message)
+    yield Claim(reasons.ROLLOUT_PENDING, True, told.reason, f"{told.message} {_of_the_old_key(status)}")
+
+
+def _of_the_old_key(status: SaperlyKeyStatus) -> str:
+    until = min((entry.revoke_after for entry in status.retiring if awaits_rollout(entry)), default=None)
+    if until is None:
+        return "The old key works no more."
+    return f"The old key lives on meanwhile, at the longest until {until:%Y-%m-%dT%H:%M:%SZ}."

@@ -7,17 +7,22 @@ handled there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.lifecycle.workloads import Workload
-from saperly_operator.resources.saperly_key_status import (
-    Intent,
-    KeyAttribute,
-    KeyRef,
-    RestartStatus,
-    RetiringKey,
-    SecretStatus,
+from saperly_operator.lifecycle.steps_keeping import (
+    AdoptKey,
+    AdoptOrphans,
+    ClaimSecret,
+    DeleteStraySecret,
+    InspectKey,
+    LookAtWorkloads,
+    MoveSecret,
+    NoteSweep,
+    RepairSecret,
+    Reschedule,
+    Restart,
+    UpdateKey,
+    WithdrawPrevious,
 )
-from saperly_operator.resources.workload import RestartMark, WorkloadRef
-from saperly_operator.saperly.models import UpdateRequest
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef, RetiringKey, SecretStatus
 
 # --- rest ----------------------------------------------------------------------------------------------------------
 
@@ -123,87 +128,14 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class AbandonIntent:
-    """Give the intent up: retire the keys ``lost`` that it minted, and note why."""
+    """Give the intent up: retire the keys ``lost`` that it minted, and note why.
+
+    ``gives_turn_back``: a proven list showed no key of it, and it does not count as a mint of this hour."""
 
     lost: tuple[RetiringKey, ...]
     code: str
     until: datetime
-
-
-# --- keeping -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateKey:
-    """PATCH the attributes of a key that drifted from the spec."""
-
-    ref: KeyRef
-    update: UpdateRequest
-    attributes_hash: str
-    managed: tuple[KeyAttribute, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptOrphans:
-    """Write keys that the sweep found for this object, and nothing refers to, into ``retiring``."""
-
-    orphans: tuple[RetiringKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RepairSecret:
-    """Put labels and annotations of the Secret back."""
-
-
-@dataclass(frozen=True, slots=True)
-class MoveSecret:
-    """Write the key from the Secret ``source`` to where the spec wants it now. By status it is under ``source_key``."""
-
-    source: str
-    source_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteStraySecret:
-    """Remove a Secret of ours that the move left behind."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class WithdrawPrevious:
-    """Take an old plaintext out of the Secret ``secret``: what is under ``entry``, if it has that fingerprint."""
-
-    secret: str
-    entry: str
-    fingerprint: str
-
-
-# --- restarting ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class LookAtWorkloads:
-    """Read workloads whose rollout is awaited."""
-
-    workloads: tuple[WorkloadRef, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """Put ``mark`` on the pod template of a workload, in exactly the state in which it was ``seen``."""
-
-    workload: WorkloadRef
-    seen: Workload
-    mark: RestartMark
-
-
-@dataclass(frozen=True, slots=True)
-class Reschedule:
-    """Store how far the restarts are, and the dates that old keys have now."""
-
-    restarted: RestartStatus | None
-    retiring: tuple[RetiringKey, ...]
+    gives_turn_back: bool = False
 
 
 # --- retiring and deleting -----------------------------------------------------------------------------------------
@@ -265,6 +197,10 @@ Step = (
     | Fence
     | AbandonIntent
     | UpdateKey
+    | InspectKey
+    | NoteSweep
+    | ClaimSecret
+    | AdoptKey
     | AdoptOrphans
     | RepairSecret
     | MoveSecret
@@ -289,3 +225,44 @@ class Decision:
     step: Step
     reason: str
     message: str
+
+
+__all__ = [
+    "AbandonIntent",
+    "AddFinalizer",
+    "AdoptKey",
+    "AdoptOrphans",
+    "AwaitSweep",
+    "ClaimSecret",
+    "Decision",
+    "DeleteSecret",
+    "DeleteStraySecret",
+    "Done",
+    "Fence",
+    "InspectKey",
+    "LeaveAlone",
+    "LookAtWorkloads",
+    "Mint",
+    "MoveSecret",
+    "NoteSweep",
+    "Preflight",
+    "ReadLive",
+    "Record",
+    "ReleaseKey",
+    "ReleaseSecret",
+    "RemoveFinalizer",
+    "RepairSecret",
+    "Reschedule",
+    "Restart",
+    "Resting",
+    "Retire",
+    "RevokeCurrent",
+    "Stall",
+    "Step",
+    "StoreIntent",
+    "TakeOver",
+    "UpdateKey",
+    "WaitUntil",
+    "WithdrawPrevious",
+    "WriteSecret",
+]

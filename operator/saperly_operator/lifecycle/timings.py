@@ -6,6 +6,11 @@ change one.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from saperly_operator.resources.saperly_key_status import RECENT_INTENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,8 @@ class Timings:
     write_patience: timedelta = timedelta(minutes=2)
     # … and then writes of unknown outcome this long to settle, before the new key is given up.
     write_settle: timedelta = timedelta(seconds=60)
-    # I4: no object mints more than this many times in this window.
-    mint_limit: int = 3
+    # I4: no object mints more than this many times in this window. Status remembers no more moments than the default.
+    mint_limit: Annotated[int, Field(ge=1, le=RECENT_INTENTS)] = RECENT_INTENTS
     mint_limit_window: timedelta = timedelta(hours=1)
     # Definite refusals, unknown outcomes and everything else that is tried again.
     backoff_first: timedelta = timedelta(minutes=5)
@@ -43,6 +48,12 @@ class Timings:
     orphan_age: timedelta = timedelta(minutes=30)
     # I5: a key that was used although nobody should hold it is revoked when the vendor saw no use of it for this long.
     idle_before_revoke: timedelta = timedelta(hours=24)
+    # A revocation by somebody else mints at most once in this long: whoever revokes again means it.
+    remint_interval: timedelta = timedelta(hours=24)
+    # Attributes that somebody else keeps changing are put right at once three times, then more and more rarely; after
+    # twice the longest wait without a change they count from one again.
+    drift_first: timedelta = timedelta(hours=1)
+    drift_longest: timedelta = timedelta(hours=24)
     # How often a key whose revocation is held up is looked at again.
     held_recheck: timedelta = timedelta(hours=1)
     # A rollout is looked at first after this long, then ever more rarely …

@@ -7,10 +7,14 @@ serial never falls.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TypeVar
 
 from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, replaced
+from saperly_operator.resources import reasons
+from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import (
+    RECENT_INTENTS,
     Failure,
     Intent,
     KeyAttribute,
@@ -22,13 +26,21 @@ from saperly_operator.resources.saperly_key_status import (
     SecretStatus,
 )
 
-_RECENT_INTENTS = 3
+OF_THE_REQUEST = frozenset({reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE})
+"""Failures of the open intent's own request: it is sent again as it is."""
+
+Ref = TypeVar("Ref", bound=KeyRef)
 
 
 def intent_stored(status: SaperlyKeyStatus, intent: Intent, installation: str) -> SaperlyKeyStatus:
     """A request may be sent from now on."""
-    recent = (*status.recent_intents, intent.started_at)[-_RECENT_INTENTS:]
-    return status.changed(intent=intent, serial=intent.serial, installation=installation, recent_intents=recent)
+    recent = (*status.recent_intents, intent.started_at)[-RECENT_INTENTS:]
+    return status.changed(
+        intent=intent,
+        serial=intent.serial,
+        installation=installation,
+        recent_intents=recent,
+    )
 
 
 def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus:
@@ -37,9 +49,17 @@ def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus
     return status.changed(intent=status.intent.changed(holder=holder))
 
 
-def intent_abandoned(status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure) -> SaperlyKeyStatus:
-    """The intent's request is not sent again; what it minted is on its way out."""
-    return status.changed(intent=None, retiring=_joined(status.retiring, lost), failure=failure)
+def intent_abandoned(
+    status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure, *, gives_turn_back: bool = False
+) -> SaperlyKeyStatus:
+    """The intent's request is not sent again; what it minted is on its way out.
+
+    With ``gives_turn_back`` the object's allowance of mints is as it was before the intent.
+    """
+    recent = status.recent_intents[:-1] if gives_turn_back else status.recent_intents
+    return status.changed(
+        intent=None, retiring=_joined(status.retiring, lost), failure=failure, recent_intents=recent
+    )
 
 
 def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
@@ -65,9 +85,13 @@ def key_delivered(
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)
     reason = intent.trigger if intent is not None else "Replaced"
-    old = (_replaced(key, before, reason, now, previous_key),) if before is not None else ()
+    # A key that somebody else revoked is gone already: Saperly said so, with the date.
+    is_dead = before is not None and status.revoked is not None and status.revoked.id == before.id
+    lives_on = before is not None and not is_dead
+    old = (_replaced(key, before, reason, now, previous_key),) if before is not None and lives_on else ()
     # Where nobody is restarted any more, nothing is left that an older key could wait for.
     older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
+    reminted_at = now if reason == reasons.REVOKED_EXTERNALLY else status.reminted_at
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=now, last_handled_request=answered_request(key)
     )
@@ -78,8 +102,33 @@ def key_delivered(
         secret=secret,
         failure=None,
         rotation=rotation,
-        # Nothing runs with a key that never was: a first one restarts nobody.
-        restarted=RestartStatus(serial=current.serial, started_at=now) if old and key.spec.restart else None,
+        restarted=_restart_of(key, current, now),
+        revoked=None,
+        reminted_at=reminted_at,
+    )
+
+
+def _restart_of(key: SaperlyKey, current: KeyRef, now: datetime) -> RestartStatus | None:
+    """Nothing runs with a key that never was: a first one restarts nobody."""
+    if key.status.current is None or not key.spec.restart:
+        return None
+    return RestartStatus(serial=current.serial, started_at=now)
+
+
+def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installation: str) -> SaperlyKeyStatus:
+    """The Secret holds ``current`` already, and status has lost it or never knew it. Its age is the key's own, and the
+    rotate request that is there counts as answered."""
+    status = key.status
+    rotation = (status.rotation or RotationStatus()).changed(
+        last_rotated_at=current.minted_at, last_handled_request=answered_request(key)
+    )
+    return status.changed(
+        installation=installation,
+        serial=max(status.serial or 0, current.serial),
+        current=current,
+        secret=secret,
+        rotation=rotation,
+        failure=None,
     )
 
 
@@ -110,13 +159,19 @@ def answered_request(key: SaperlyKey) -> str | None:
 
 
 def attributes_sent(
-    status: SaperlyKeyStatus, ref: KeyRef, attributes_hash: str, managed: tuple[KeyAttribute, ...]
+    status: SaperlyKeyStatus,
+    ref: KeyRef,
+    attributes_hash: str,
+    managed: tuple[KeyAttribute, ...],
+    drift: Drift | None = None,
 ) -> SaperlyKeyStatus:
-    """The vendor's row looks as asked."""
-    if status.current is None or status.current.id != ref.id:
-        return status
-    sent = status.current.changed(attributes_hash=attributes_hash, managed_attributes=managed)
-    return status.changed(current=sent, failure=None)
+    """The vendor's row looks as asked; ``drift`` is what had to be put right."""
+    sent = {"attributes_hash": attributes_hash, "managed_attributes": managed}
+    drifts = status.drift if drift is None else (*(each for each in status.drift if each.id != drift.id), drift)
+    if status.current is not None and status.current.id == ref.id:
+        return status.changed(current=status.current.changed(**sent), failure=None, drift=drifts)
+    old = tuple(entry.changed(**sent) if entry.id == ref.id else entry for entry in status.retiring)
+    return status.changed(retiring=old, drift=drifts) if old != status.retiring or drift is not None else status
 
 
 def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
@@ -128,7 +183,42 @@ def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) 
 def key_gone(status: SaperlyKeyStatus, key_id: str) -> SaperlyKeyStatus:
     """The key is revoked, or released: nothing is owed for it any more."""
     current = None if status.current is not None and status.current.id == key_id else status.current
-    return status.changed(current=current, retiring=tuple(entry for entry in status.retiring if entry.id != key_id))
+    return status.changed(
+        current=current,
+        retiring=tuple(entry for entry in status.retiring if entry.id != key_id),
+        drift=tuple(each for each in status.drift if each.id != key_id),
+    )
+
+
+def key_revoked_outside(status: SaperlyKeyStatus, revoked: RevokedOutside) -> SaperlyKeyStatus:
+    """Saperly says when somebody else revoked the current key. It stays current until another takes its place."""
+    return status.changed(revoked=revoked)
+
+
+def key_hidden(status: SaperlyKeyStatus, key_id: str, now: datetime) -> SaperlyKeyStatus:
+    """Saperly does not show the key to its service key. Nothing follows but that it is shown."""
+    return _with_visibility(status, frozenset([key_id]), now)
+
+
+def sweep_noted(
+    status: SaperlyKeyStatus, unowned: tuple[UnownedKey, ...], visible: frozenset[str], calm: frozenset[str]
+) -> SaperlyKeyStatus:
+    """What a list showed: keys in use that nothing refers to, keys that are visible again, attributes left alone."""
+    seen = _with_visibility(status, visible, None)
+    return seen.changed(unowned=unowned, drift=tuple(each for each in status.drift if each.id not in calm))
+
+
+def _with_visibility(
+    status: SaperlyKeyStatus, ids: frozenset[str], hidden_since: datetime | None
+) -> SaperlyKeyStatus:
+    """Keys that are hidden already keep their date."""
+
+    def marked(ref: Ref) -> Ref:
+        changes = ref.id in ids and (hidden_since is None or ref.hidden_since is None)
+        return ref.changed(hidden_since=hidden_since) if changes else ref
+
+    current = marked(status.current) if status.current is not None else None
+    return status.changed(current=current, retiring=tuple(marked(entry) for entry in status.retiring))
 
 
 def retirement_held(status: SaperlyKeyStatus, key_id: str, waiting_for: str) -> SaperlyKeyStatus:
@@ -138,9 +228,14 @@ def retirement_held(status: SaperlyKeyStatus, key_id: str, waiting_for: str) -> 
 
 
 def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **details: object) -> Failure:
-    """The failure after this one: the same code in a row counts up."""
+    """The failure after this one: the same code in a row counts up.
+
+    Those of the open request are one row whatever their code: a vendor that now cannot be reached and now answers 502
+    is tried ever more rarely, and the list is asked as soon as for either alone.
+    """
     before = status.failure
-    count = before.count + 1 if before is not None and before.code == code else 1
+    is_same = before is not None and (before.code == code or {before.code, code} <= OF_THE_REQUEST)
+    count = before.count + 1 if before is not None and is_same else 1
     return Failure.model_validate({"code": code, "count": count, "retry_at": retry_at, **details})
 
 

@@ -18,7 +18,6 @@ from saperly_operator.resources.provider import (
     ClusterProviderSpec,
     ClusterSaperlyProvider,
     Environment,
-    LabelSelector,
     Limits,
     Policy,
     Provider,
@@ -50,6 +49,7 @@ from saperly_operator.resources.saperly_key_status import (
     SaperlyKeyStatus,
     SecretStatus,
 )
+from saperly_operator.resources.selectors import LabelSelector
 from saperly_operator.resources.workload import WorkloadKind, WorkloadRef
 
 __all__ = [

@@ -7,7 +7,7 @@ answers a broken pattern with the bare regular expression, and a broken rule wit
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from saperly_operator.resources.annotations import MANAGED_BY_LABEL, PREFIX
 from saperly_operator.resources.base import Rule
@@ -33,7 +33,31 @@ MAX_CENTS: Final = 2**53 - 1
 
 CapCents = Annotated[int, Field(ge=1, le=MAX_CENTS)]
 
+KeyId = Annotated[str, Field(min_length=1, max_length=253)]
+
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+def _cut(limit: int) -> BeforeValidator:
+    """For text of others that is only shown: what is longer than ``limit`` characters is cut, never refused.
+
+    A status that cannot be stored because of one long word would be tried again for ever, and say nothing meanwhile.
+    """
+
+    def cut(value: object) -> object:
+        return f"{value[: limit - 1]}…" if isinstance(value, str) and len(value) > limit else value
+
+    return BeforeValidator(cut)
+
+
+ShownPrefix = Annotated[str, _cut(64), Field(max_length=64)]
+"""The first characters of a key, by the vendor."""
+
+ShownName = Annotated[str, _cut(256), Field(max_length=256)]
+"""A key's name, by the vendor."""
+
+Sentence = Annotated[str, _cut(1024), Field(max_length=1024)]
+"""A message for people, which may quote a refusal of the Kubernetes API."""
 
 ObjectName = Annotated[
     str,

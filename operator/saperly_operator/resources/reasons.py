@@ -25,6 +25,18 @@ RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
 """Nothing goes on until somebody mends what the message names. Present only while true."""
 
+SWEEP_HELD: Final = "SweepHeld"
+"""On a provider, present only while true: too many of the known keys are missing from Saperly's list at once; nothing
+is concluded from it."""
+
+ATTRIBUTES_CONTESTED: Final = "AttributesContested"
+"""Somebody changes attributes of a key at Saperly again and again; they are put right more and more rarely. Present
+only while true."""
+
+IN_USE_ORPHAN: Final = "InUseOrphan"
+"""A key with this installation's tag is in use although nothing refers to it; it is revoked after 24 idle hours, or by
+command. Present only while true."""
+
 ROTATION_OVERDUE: Final = "RotationOverdue"
 """A scheduled rotation has come due and waits; its reason and message say for what. The key in the Secret goes on
 working. Present only while true."""
@@ -34,8 +46,7 @@ SCHEDULE_REFUSED: Final = "ScheduleRefused"
 true."""
 
 ROLLOUT_PENDING: Final = "RolloutPending"
-"""A workload of ``spec.restart`` does not yet run with the new key, so that the old one lives on. Present only while
-true; the key in the Secret works all the same."""
+"""A workload of ``spec.restart`` does not yet run with the new key; Ready stays true. Present only while true."""
 
 # Progress and success.
 
@@ -72,6 +83,9 @@ SUSPENDED: Final = "Suspended"
 UPDATING: Final = "Updating"
 """The key's attributes are being changed at Saperly."""
 
+ATTRIBUTES_DRIFTED: Final = "AttributesDrifted"
+"""Somebody changed attributes of a key at Saperly that the spec decides; they are put right."""
+
 RESUMING: Final = "Resuming"
 """What another process of the operator began is being taken over."""
 
@@ -83,6 +97,9 @@ SAPERLY_UNREACHABLE: Final = "SaperlyUnreachable"
 
 ORPHANED: Final = "Orphaned"
 """A key of this object at Saperly that was never used and that nothing refers to is revoked."""
+
+ADOPTING: Final = "Adopting"
+"""The key whose record or plaintext the Secret holds already is being taken over in place of a mint."""
 
 RELEASING: Final = "Releasing"
 """The object is being deleted with ``Orphan``: key and Secret stay, and stop being the operator's."""
@@ -97,9 +114,19 @@ MINT_LIMIT_REACHED: Final = "MintLimitReached"
 """The object has begun three mints within an hour, the most that any one object may; it goes on by itself later."""
 
 SERVICE_KEY_REPLACED: Final = "ServiceKeyReplaced"
-"""The provider's Secret holds another service key than the one that a request was sent with."""
+"""The provider's Secret holds another service key than before, which sees none of the keys minted so far: nothing is
+minted or revoked with it."""
+
+SERVICE_KEY_UNPROVEN: Final = "ServiceKeyUnproven"
+"""The provider's Secret holds another service key than before; whether it sees the keys minted so far is being asked."""
+
+ORPHAN_REVOKED: Final = "OrphanRevoked"
+"""A key in use that nothing refers to is revoked because a person asked for it."""
 
 # What an event announces.
+
+ADOPTED: Final = "Adopted"
+"""The key in the Secret was taken over: after a restore, or by the annotation ``saperly.com/adopt-key-id``."""
 
 ISSUED: Final = "Issued"
 """The first key is in the Secret."""
@@ -131,7 +158,7 @@ FIRST_SYNC: Final = "FirstSync"
 """There was no key yet."""
 
 PROVIDER_CHANGED: Final = "ProviderChanged"
-"""The spec names another provider than the one that minted the key."""
+"""The spec names another provider than the one that minted the key, or that is of another environment now."""
 
 ROTATION_REQUESTED: Final = "RotationRequested"
 """The annotation ``saperly.com/rotate-requested-at`` has a new value."""
@@ -158,6 +185,9 @@ SERVICE_KEY_SECRET_NOT_FOUND: Final = "ServiceKeySecretNotFound"
 
 SERVICE_KEY_SECRET_UNREADABLE: Final = "ServiceKeySecretUnreadable"
 """On a provider: Kubernetes does not let the operator read the Secret of the service key."""
+
+SERVICE_KEY_MISSING: Final = "ServiceKeyMissing"
+"""The provider, or the entry in it, that leads to the service key of this key is not known (any more)."""
 
 SERVICE_KEY_MALFORMED: Final = "ServiceKeyMalformed"
 """On a provider: what the Secret holds does not look like a service key."""
@@ -220,6 +250,9 @@ SECRET_IMMUTABLE: Final = "SecretImmutable"
 SECRET_WRITE_REFUSED: Final = "SecretWriteRefused"
 """Kubernetes refuses the write of the Secret; the message says why."""
 
+SECRET_CONTESTED: Final = "SecretContested"
+"""Something takes labels or annotations off the Secret again and again; they are put back more and more rarely."""
+
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
 """A ResourceQuota of the namespace leaves no room for the Secret."""
 
@@ -232,14 +265,40 @@ ROLLOUT_IN_PROGRESS: Final = "RolloutInProgress"
 """Workloads were restarted for the new key; their rollouts are awaited."""
 
 ROLLOUT_STALLED: Final = "RolloutStalled"
-"""A workload does not come to run with the new key by itself: its rollout failed, is paused, or takes too long, or its
-pods are only replaced by hand. The old key lives on, at the longest for ``spec.rotation.maxOverlap``."""
+"""A rollout failed, is paused or takes too long; the old key lives on, at longest for ``spec.rotation.maxOverlap``."""
+
+ROLLOUT_GIVEN_UP: Final = "RolloutGivenUp"
+"""``spec.rotation.maxOverlap`` has passed and a workload still does not run with the new key; it is awaited no more."""
 
 WORKLOAD_NOT_FOUND: Final = "WorkloadNotFound"
 """A workload that ``spec.restart`` names does not exist. The old key is held as for ``RolloutStalled``."""
 
 RESTART_REFUSED: Final = "RestartRefused"
 """Kubernetes does not let the operator restart a workload. The old key is held as for ``RolloutStalled``."""
+
+# Why a key is not adopted.
+
+ADOPTION_SECRET_MISSING: Final = "AdoptionSecretMissing"
+"""``saperly.com/adopt-key-id`` is set, but the Secret of ``spec.secret``, or the entry in it, does not exist."""
+
+ADOPTION_SECRET_UNMARKED: Final = "AdoptionSecretUnmarked"
+"""``saperly.com/adopt-key-id`` is set, but the Secret does not say by ``saperly.com/adopt-for`` that this SaperlyKey may
+take it over."""
+
+ADOPTION_SECRET_OWNED: Final = "AdoptionSecretOwned"
+"""``saperly.com/adopt-key-id`` is set, but the Secret belongs to another object."""
+
+ADOPTION_KEY_REVOKED: Final = "AdoptionKeyRevoked"
+"""The key to adopt is revoked at Saperly."""
+
+ADOPTION_KEY_MISMATCH: Final = "AdoptionKeyMismatch"
+"""The plaintext in the Secret does not begin as the key to adopt does at Saperly."""
+
+ADOPTION_KEY_FOREIGN: Final = "AdoptionKeyForeign"
+"""The key to adopt carries the tag of another SaperlyKey or of another installation, or none where ours is needed."""
+
+ADOPTION_KEY_TAKEN: Final = "AdoptionKeyTaken"
+"""Another SaperlyKey refers to the key to adopt."""
 
 # Ownership and identity.
 
@@ -253,13 +312,15 @@ IDENTITY_CONFLICT: Final = "IdentityConflict"
 """Saperly's answer names a key that cannot be ours; nothing is touched until a person has looked."""
 
 REVOKED_EXTERNALLY: Final = "RevokedExternally"
-"""The current key was revoked by somebody else."""
+"""The current key was revoked by somebody else: another is minted, or (``onRemoteRevocation: Hold``, or a second time
+within 24 hours) a person has to ask for one."""
 
 REVOCATION_FAILED: Final = "RevocationFailed"
 """A key could not be revoked yet; it is tried again."""
 
 KEY_NOT_VISIBLE: Final = "KeyNotVisible"
-"""Saperly does not show the key to this service key, so that nothing can be said of it."""
+"""Saperly does not show a key to its service key, so that nothing can be said of it. As a condition present only while
+true."""
 
 RETIRING_FULL: Final = "RetiringFull"
 """Too many old keys wait to be revoked; nothing new is minted before one is gone."""

@@ -122,6 +122,13 @@ class DeletionPolicy(StrEnum):
     ORPHAN = "Orphan"
 
 
+class OnRemoteRevocation(StrEnum):
+    """What follows when somebody else revokes the current key."""
+
+    REMINT = "Remint"
+    HOLD = "Hold"
+
+
 class SaperlyKeySpec(ApiModel):
     """The key that is wanted."""
 
@@ -147,6 +154,9 @@ class SaperlyKeySpec(ApiModel):
     kubectl rollout restart, and awaited before the overlap begins. Not on the first key, nor when the Secret moves."""
     deletion_policy: DeletionPolicy = DeletionPolicy.REVOKE
     """On deletion of this object: Revoke revokes the key and deletes the Secret, Orphan leaves both as they are."""
+    on_remote_revocation: OnRemoteRevocation = OnRemoteRevocation.REMINT
+    """When somebody else revokes the current key: Remint mints another (at most once in 24 hours, then as Hold), Hold
+    waits for a new value of the annotation saperly.com/rotate-requested-at."""
     suspend: bool = False
     """True starts nothing new: no mint, no rotation. What is under way is finished, and deletion is never blocked."""
 
@@ -219,6 +229,16 @@ class SaperlyKey(ApiModel):
         if token is None or len(token) <= _LONGEST_TOKEN:
             return token or None
         return f"sha256:{hashlib.sha256(token.encode(errors='surrogatepass')).hexdigest()}"
+
+    @property
+    def key_to_adopt(self) -> str | None:
+        """The id of a key that was made by other means and is to be taken over."""
+        return self.metadata.annotations.get(annotations.ADOPT_KEY_ID) or None
+
+    @property
+    def orphans_to_revoke(self) -> frozenset[str]:
+        """The ids of unreferenced keys that somebody wants revoked though they are in use."""
+        return annotations.listed_ids(self.metadata.annotations.get(annotations.REVOKE_ORPHANS, ""))
 
     @property
     def is_being_deleted(self) -> bool:

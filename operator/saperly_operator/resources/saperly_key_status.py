@@ -5,12 +5,13 @@ outlives every process; whatever a restart must not forget is a field of this mo
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
 from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, Timestamp
-from saperly_operator.resources.fields import ShortText
+from saperly_operator.resources.fields import KeyId, Sentence, ShortText, ShownPrefix
+from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 
 
 class KeyAttribute(StrEnum):
@@ -21,7 +22,9 @@ class KeyAttribute(StrEnum):
     MONTHLY_CAP_CENTS = "monthlyCapCents"
 
 
-KeyId = Annotated[str, Field(min_length=1, max_length=253)]
+RECENT_INTENTS: Final = 3
+"""So many moments of mints are remembered, and no more mints can be allowed in an hour."""
+
 Serial = Annotated[int, Field(ge=0, le=2**53 - 1)]
 WorkloadName = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -31,7 +34,7 @@ class KeyRef(ApiModel):
 
     id: KeyId
     """The key's id at Saperly."""
-    prefix: Annotated[str, Field(max_length=64)] = ""
+    prefix: ShownPrefix = ""
     """The first characters of the key, as the Saperly portal shows them."""
     serial: Serial
     """The serial under which it was minted; it is in the key's name at Saperly."""
@@ -47,6 +50,8 @@ class KeyRef(ApiModel):
     """A hash of the attributes that were last sent for it; another one means that they must be sent again."""
     managed_attributes: Annotated[tuple[KeyAttribute, ...], Field(max_length=8), ListSet()] = ()
     """The optional attributes that this object has set on it; one removed from the spec is cleared at Saperly."""
+    hidden_since: Timestamp | None = None
+    """Since when Saperly does not show it to its service key; nothing can be said of it or done to it meanwhile."""
 
 
 class RetiringKey(KeyRef):
@@ -56,7 +61,7 @@ class RetiringKey(KeyRef):
     """Why it goes, as one CamelCase word."""
     revoke_after: Timestamp
     """It is not revoked before this time."""
-    waiting_for: Annotated[str, Field(max_length=1024)] | None = None
+    waiting_for: Sentence | None = None
     """What its revocation waits for, if it waits for anything but that time."""
     replaced_at: Timestamp | None = None
     """When another key took its place in the Secret. Absent for a key that never was in use."""
@@ -83,6 +88,8 @@ class RestartStatus(ApiModel):
     """The workloads that were restarted for it, as Kind/name: none is restarted twice."""
     finished_at: Timestamp | None = None
     """When the last of their rollouts was seen to be finished. Absent while one is awaited."""
+    given_up_at: Timestamp | None = None
+    """When spec.rotation.maxOverlap had passed without that; nothing is awaited any more."""
 
 
 class Operation(StrEnum):
@@ -160,12 +167,25 @@ class Failure(ApiModel):
     """The metadata.generation that failed; a change of the spec is tried at once."""
     provider_generation: Annotated[int, Field(ge=0)] | None = None
     """The provider's metadata.generation at that time; a change of the provider is tried at once."""
-    message: Annotated[str, Field(max_length=1024)] | None = None
+    provider_uid: Annotated[str, Field(max_length=64)] | None = None
+    """The provider's uid at that time; one that was deleted and made anew is tried at once."""
+    material: Annotated[str, Field(max_length=64)] | None = None
+    """A short hash of the service key at that time; another one is tried at once."""
+    message: Sentence | None = None
     """What to do about it, as a sentence."""
 
-    def applies_to(self, generation: int, provider_generation: int | None) -> bool:
-        """Whether neither the spec nor the provider changed since."""
-        return (self.generation, self.provider_generation) == (generation, provider_generation)
+    def applies_to(self, bound: "Bound") -> bool:
+        """Whether neither the spec, nor the provider, nor its service key changed since."""
+        return Bound(self.generation, self.provider_generation, self.provider_uid, self.material) == bound
+
+
+class Bound(NamedTuple):
+    """What a failure is bound to, under the names of its fields: where one differs, it is tried again at once."""
+
+    generation: int | None
+    provider_generation: int | None = None
+    provider_uid: str | None = None
+    material: str | None = None
 
 
 class SaperlyKeyStatus(ApiModel):
@@ -174,15 +194,15 @@ class SaperlyKeyStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=-1)] = -1
     """The metadata.generation that the operator last acted on; -1 before it first saw the object."""
     conditions: Conditions = ()
-    """Ready, KeyActive, SecretSynced; Reconciling, Stalled, RotationOverdue and ScheduleRefused are present only while
-    true."""
+    """Ready, KeyActive, SecretSynced; and, present only while true, Reconciling, Stalled, RotationOverdue,
+    ScheduleRefused, KeyNotVisible, AttributesContested and InUseOrphan."""
     installation: Annotated[str, Field(max_length=64)] | None = None
     """The installation of the operator that this object belongs to; another one leaves it alone."""
     serial: Serial | None = None
     """The highest serial used so far. It only ever rises."""
     current: KeyRef | None = None
     """The key in the Secret."""
-    retiring: Annotated[tuple[RetiringKey, ...], Field(max_length=16), ListMap(keys=("id",))] = ()
+    retiring: Annotated[tuple[RetiringKey, ...], Field(max_length=64), ListMap(keys=("id",))] = ()
     """Keys on their way to being revoked."""
     intent: Intent | None = None
     """The request to Saperly that is under way, if one is."""
@@ -194,5 +214,13 @@ class SaperlyKeyStatus(ApiModel):
     """The last and the next rotation."""
     failure: Failure | None = None
     """The failure that is being backed off from, if there is one."""
-    recent_intents: Annotated[tuple[Timestamp, ...], Field(max_length=3)] = ()
+    recent_intents: Annotated[tuple[Timestamp, ...], Field(max_length=RECENT_INTENTS)] = ()
     """When the mints of the last hour were begun: no object begins more than three in an hour."""
+    revoked: RevokedOutside | None = None
+    """The current key, when somebody else has revoked it and no other has taken its place yet."""
+    reminted_at: Timestamp | None = None
+    """When a key was last delivered in place of one that somebody else revoked; that is so at most once in 24 hours."""
+    drift: Annotated[tuple[Drift, ...], Field(max_length=64), ListMap(keys=("id",))] = ()
+    """Keys whose attributes somebody else changed at Saperly, and how often that was put right."""
+    unowned: Annotated[tuple[UnownedKey, ...], Field(max_length=32), ListMap(keys=("id",))] = ()
+    """Keys at Saperly with this object's tag that are in use although nothing here refers to them."""

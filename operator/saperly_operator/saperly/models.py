@@ -41,10 +41,15 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
+VendorId = Annotated[str, Field(min_length=1, max_length=253)]
+"""An id that the vendor gives: a UUID in practice. Status could not remember a longer one, so that no key may have it:
+an answer with one counts as unreadable."""
+
+
 class ChildKey(_Answer):
     """A child API key as every endpoint returns it; the plaintext is kept apart (see ``MintedKey``)."""
 
-    id: str = Field(min_length=1)
+    id: VendorId
     key_prefix: str
     environment: Environment
     name: str
@@ -58,7 +63,7 @@ class ChildKey(_Answer):
     revoked_at: Timestamp | None = None
     last_used_at: Timestamp | None = None
     rotated_from: str | None = None
-    created_by_service_key_id: str | None = None
+    created_by_service_key_id: VendorId | None = None
 
 
 class MintedKey(ChildKey):

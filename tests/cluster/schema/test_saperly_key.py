@@ -20,6 +20,13 @@ SCHEDULE = "must be a cron expression of five fields such as '0 3 * * 1'"
 RESERVED = "must not use names of the operator or of tools that would adopt and prune the Secret"
 DATA_KEY = "must be a key of a Secret's data"
 
+ANOTHER_KEY = "must be another key of the Secret's data than the one in spec.secret.key"
+
+
+def workload(kind: str, name: str) -> dict[str, str]:
+    return {"kind": kind, "name": name}
+
+
 REFUSED = table(
     Refused("spec.displayName", "", "at least 1 chars"),
     Refused("spec.displayName", "x" * 65, "Too long"),
@@ -120,7 +127,16 @@ REFUSED = table(
     Refused("spec.rotation.overlap", "3600", DURATION),
     Refused("spec.rotation.overlap", 3600, "must be of type string"),
     Refused("spec.rotation.jitter", "10 min", DURATION),
+    Refused("spec.rotation.maxOverlap", "a week", DURATION),
+    Refused("spec.rotation.maxOverlap", "", "at least 1 chars"),
+    Refused("spec.rotation.requireIdle", "yes", "must be of type boolean"),
+    Refused("spec.secret.previousKey", "SAPERLY_API_KEY", ANOTHER_KEY),
+    Refused("spec.secret.previousKey", "OLD KEY", DATA_KEY),
+    Refused("spec.secret.previousKey", "", "at least 1 chars"),
+    Refused("spec.restart", [workload("Deployment", "a")] * 2, "Duplicate value"),
+    Refused("spec.restart", [workload("Deployment", f"a-{n}") for n in range(17)], "must have at most 16 items"),
     Refused("spec.deletionPolicy", "Delete", 'supported values: "Revoke", "Orphan"'),
+    Refused("spec.onRemoteRevocation", "Ignore", 'supported values: "Remint", "Hold"'),
     Refused("spec.suspend", "yes", "must be of type boolean"),
 )
 
@@ -156,8 +172,14 @@ ACCEPTED = table(
     Accepted("spec.rotation.overlap", "0s"),
     Accepted("spec.rotation.overlap", "1d2h3m4s"),
     Accepted("spec.rotation.jitter", "0s"),
+    Accepted("spec.rotation.maxOverlap", "30d"),
+    Accepted("spec.rotation.requireIdle", True),
+    Accepted("spec.secret.previousKey", "SAPERLY_API_KEY_PREVIOUS"),
+    Accepted("spec.restart", [workload(kind, "a") for kind in ("Deployment", "StatefulSet", "DaemonSet")]),
+    Accepted("spec.restart", [workload("Deployment", f"a-{n}") for n in range(16)]),
     Accepted("spec.deletionPolicy", "Revoke"),
     Accepted("spec.deletionPolicy", "Orphan"),
+    Accepted("spec.onRemoteRevocation", "Hold"),
     Accepted("spec.suspend", True),
 )
 
@@ -222,6 +244,23 @@ def test_a_schedule_that_the_operator_cannot_follow_is_refused_by_the_schema_alr
         parse_schedule(schedule)
 
 
+@pytest.mark.parametrize(
+    ("item", "field", "rule"),
+    [
+        (workload("ReplicaSet", "a"), "kind", 'supported values: "Deployment", "StatefulSet", "DaemonSet"'),
+        (workload("Deployment", "A"), "name", DNS_NAME),
+        (workload("Deployment", "other/a"), "name", DNS_NAME),
+        ({"kind": "Deployment"}, "name", "Required value"),
+        ({"name": "a"}, "kind", "Required value"),
+    ],
+)
+def test_a_workload_of_another_kind_or_elsewhere_is_refused(
+    item: dict[str, str], field: str, rule: str, judge: Judge
+) -> None:
+    refusal = judge.refused(SaperlyKey, spec_with("spec.restart", [item]))
+    assert refusal.says(f"spec.restart[0].{field}", rule), refusal.message
+
+
 def test_an_unknown_field_is_refused_by_name(judge: Judge) -> None:
     refusal = judge.refused(SaperlyKey, {"spec": {"monthlyCap": 5000}})
     assert 'unknown field "spec.monthlyCap"' in refusal.message
@@ -236,8 +275,9 @@ def test_an_empty_spec_is_enough_and_shows_what_is_in_force(judge: Judge) -> Non
         "providerRef": {"kind": "ClusterSaperlyProvider", "name": "default"},
         "permissions": "call_only",
         "secret": {"key": "SAPERLY_API_KEY", "type": "Opaque"},
-        "rotation": {"overlap": "1h", "jitter": "10m"},
+        "rotation": {"overlap": "1h", "maxOverlap": "7d", "requireIdle": False, "jitter": "10m"},
         "deletionPolicy": "Revoke",
+        "onRemoteRevocation": "Remint",
         "suspend": False,
     }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from saperly_operator.controller.act_failures import refusal_text
+from saperly_operator.kube.api import EVENTS
 from saperly_operator.resources import reasons
 from saperly_operator.saperly import errors
 from saperly_operator.saperly.errors import Detail, Doubt, SaperlyError
@@ -40,7 +41,7 @@ TABLE: dict[str, Row] = {
         errors.NotSent(MINT), True, (reasons.RECONCILING, reasons.SAPERLY_UNREACHABLE), 5
     ),
     "a first request that still runs": Row(
-        errors.InProgress(MINT, retry_after=3), True, (reasons.RECONCILING, reasons.OUTCOME_UNKNOWN), 3
+        errors.InProgress(MINT, retry_after=1), True, (reasons.RECONCILING, reasons.OUTCOME_UNKNOWN), 5
     ),
     "a key that was used with another body": Row(
         errors.IdempotencyKeyReused(MINT), True, (reasons.RECONCILING, reasons.OUTCOME_UNKNOWN), 5
@@ -162,6 +163,41 @@ async def test_three_unknown_outcomes_ask_the_list_instead(world: World) -> None
     assert len(world.live()) == 1
 
 
+async def test_a_first_request_that_never_ends_is_asked_about_ever_more_rarely_and_then_the_list_is(
+    world: World,
+) -> None:
+    world.mint_errors += [errors.InProgress(MINT, retry_after=1) for _ in range(200)]
+    await world.apply()
+    await world.reconcile()
+    await world.reconcile_after(1, times=120)
+    assert 200 - len(world.mint_errors) <= 5
+    await world.reconcile_after(60, times=6)
+    tried = len(world.mint_errors)
+    await world.reconcile_after(60, times=4)
+    assert len(world.mint_errors) == tried, "not asked again before the list was seen"
+    world.mint_errors.clear()
+    await world.sweep()
+    await world.reconcile()
+    assert (await world.reasons())["Ready"] == reasons.AVAILABLE
+    assert (await world.key()).status.serial == 2
+
+
+async def test_a_vendor_that_is_away_in_turns_is_tried_ever_more_rarely_and_told_of_once(world: World) -> None:
+    for _ in range(100):
+        world.mint_errors += [errors.NotSent(MINT), errors.OutcomeUnknown(MINT, Doubt.SERVER_ERROR, http_status=502)]
+    await world.apply()
+    await world.reconcile()
+    await world.reconcile_after(5, times=12 * 60)
+    assert 200 - len(world.mint_errors) <= 20
+    events = [event["reason"] for event in await world.memory.list(EVENTS)]
+    assert len(events) == 1
+    world.mint_errors.clear()
+    await world.sweep()
+    await world.reconcile()
+    assert (await world.reasons())["Ready"] == reasons.AVAILABLE
+    assert (await world.key()).status.serial == 2, "the list was asked"
+
+
 @pytest.mark.parametrize(
     ("error", "reason", "says"),
     [
@@ -179,8 +215,17 @@ def test_a_refusal_in_words(error: SaperlyError, reason: str, says: str) -> None
     assert says in refusal_text(error)[1]
 
 
-def test_of_the_vendors_own_words_only_field_names_are_shown() -> None:
-    details = (Detail("line_id", "NEVERSHOWTHIS"), Detail("", "NEVERSHOWTHIS"), Detail("agent_label", "x"))
+def test_of_the_vendors_own_words_only_the_fields_that_were_sent_are_shown() -> None:
+    details = (Detail("line_id", "NEVERSHOWTHIS"), Detail("NEVERSHOWTHIS", "x"), Detail("agent_label", "x"))
     _, message = refusal_text(errors.Refused(MINT, code="validation_error", details=details))
-    assert "agent_label, line_id" in message
+    assert "agent_label, line_id:" in message
     assert "NEVERSHOWTHIS" not in message
+
+
+async def test_a_refusal_with_more_words_than_status_holds_closes_the_intent_and_is_shown(world: World) -> None:
+    details = tuple(Detail(f"{'x' * 60}{number:04}", "no") for number in range(16))
+    world.mint_errors.append(errors.Refused(MINT, code="validation_error", details=details))
+    await world.apply()
+    await world.reconcile()
+    assert (await world.key()).status.intent is None
+    assert (await world.reasons())["Stalled"] == reasons.VALIDATION_FAILED

@@ -92,11 +92,12 @@ async def test_a_key_that_only_the_api_server_knows_of_holds_it_too(world: World
 
 async def test_without_the_right_to_hold_it_keys_are_minted_all_the_same(world: World) -> None:
     bare = {"metadata": {"finalizers": None}}
-    body = await world.memory.patch(CLUSTER_PROVIDERS, None, "default", bare, options=PLAIN)
+    await world.memory.patch(CLUSTER_PROVIDERS, None, "default", bare, options=PLAIN)
     refused = errors.Refused("PATCH", 403, "Forbidden")
-    world.kube.faults.append(Fault("PATCH clustersaperlyproviders", refused))
-    world.operator.intake.provider_event(PROVIDER[0], "MODIFIED", body)
-    await world.operator.provider_worker.handle(PROVIDER)
+    world.kube.faults += [Fault("PATCH clustersaperlyproviders", refused, nth=nth) for nth in range(1, 20)]
+    await world.restart()  # another process knows of no service key yet
     await world.apply()
     await world.reconcile()
+    assert await finalizers(world) == []
     assert (await world.reasons())["Ready"] == reasons.AVAILABLE
+    assert (await world.provider_reasons())["Ready"] == reasons.AVAILABLE

@@ -207,3 +207,20 @@ async def test_a_worker_that_is_cancelled_frees_its_key() -> None:
     assert shop.taken == ["a", "a"]
     shop.queue.close()
     await asyncio.wait_for(other, 5)
+
+
+async def test_a_key_that_is_planned_anew_a_thousand_times_leaves_next_to_nothing_behind() -> None:
+    async with workshop() as shop:
+        for _ in range(1000):
+            shop.queue.add_after("month", 30 * 86400)
+            shop.queue.add("month")
+            await settled()
+        for seconds in range(1000, 0, -1):
+            shop.queue.add_after("sooner", seconds)
+        shop.queue.add_after("month", 30 * 86400)
+        assert shop.queue.planned == 2
+        assert len(shop.queue._heap) < 100
+        shop.taken.clear()
+        await shop.pass_time(1)
+        await shop.pass_time(30 * 86400)
+        assert shop.taken == ["sooner", "month"]

@@ -205,6 +205,19 @@ async def test_a_secret_refused_for_good_costs_one_key_which_is_revoked(world: W
     assert world.operator.tools.scratchpads.holding() == 0
 
 
+async def test_an_outage_after_one_refusal_does_not_count_as_refused_for_good(world: World) -> None:
+    world.kube.faults.append(Fault("POST secrets", FORBIDDEN))
+    world.kube.faults += [Fault("POST secrets", LOST, nth=nth) for nth in range(2, 30)]
+    await world.apply()
+    await world.reconcile()
+    assert (await world.reasons())["Stalled"] == reasons.SECRET_WRITE_REFUSED
+    await world.reconcile_after(30, times=10)
+    world.kube.faults.clear()
+    await world.reconcile_after(300)
+    await is_ready(world)
+    assert world.minted() == 1
+
+
 async def test_a_full_quota_is_found_before_a_key_is_minted(world: World) -> None:
     world.memory.admissions.append(SecretQuota(NAMESPACE))
     await world.apply()
@@ -256,6 +269,7 @@ async def test_a_process_whose_intent_was_taken_over_never_writes_its_plaintext(
     assert first.tools.scratchpads.holding() == 1
 
     other = await world.another_process()
+    await world.reconcile(operator=other)
     world.clock.advance(61)
     world.simulator.faults.order(VendorFault(kind=FaultKind.STATUS))  # its first replay comes to nothing
     await world.reconcile(operator=other)
@@ -274,6 +288,7 @@ async def test_what_was_taken_over_is_brought_to_its_end_by_the_other_process(wo
     await world.apply()
     await world.reconcile()
     await world.restart()
+    await world.reconcile()
     await world.reconcile_after(61)
     await is_ready(world)
     assert len(world.control.ledger()) == 2, "the first one's plaintext was lost with its process"

@@ -221,6 +221,10 @@ async def test_a_missing_workload_holds_the_old_key_until_max_overlap_and_is_res
     await world.reconcile_after(1)
     assert first not in world.live()
     assert await pending(world) is None
+    assert reasons.ROLLOUT_GIVEN_UP in await events(world)
+    world.forget_calls()
+    await world.reconcile_after(3600)
+    assert world.kube.calls == []
 
 
 async def test_a_workload_that_appears_late_is_restarted_and_awaited(world: World, apps: Controllers) -> None:
@@ -422,3 +426,19 @@ async def test_a_move_of_the_secret_restarts_nobody(world: World, apps: Controll
     await world.reconcile()
     assert await world.secret("renamed") is not None
     assert await mark_of(apps) is None
+
+
+async def test_after_a_revocation_outside_workloads_are_restarted_although_no_old_key_lives(
+    world: World, apps: Controllers
+) -> None:
+    first = await delivered(world, apps, secret={"previousKey": "OLD"})
+    world.control.revoke_key(first)
+    world.clock.advance(1)
+    await world.sweep()
+    await world.reconcile()
+    assert (await world.key()).status.retiring == ()
+    assert await mark_of(apps) is not None
+    assert await world.digest(NAME, "OLD") is None, "a dead key is of no use to anybody"
+    await apps.roll_out(DEPLOYMENT, "agent")
+    await world.reconcile_after(60)
+    assert await pending(world) is None

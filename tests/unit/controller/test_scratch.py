@@ -114,3 +114,17 @@ def test_plaintexts_on_their_way_and_keys_not_recorded_are_counted() -> None:
     assert (pads.holding(), pads.keys_holding()) == (1, [("agents", "support")])
     scratch.plaintext = None
     assert (pads.holding(), pads.keys_holding()) == (0, [("agents", "support")])
+
+
+def test_what_is_remembered_of_an_object_that_is_gone_goes_and_its_turn_is_for_others() -> None:
+    pads, gate = Scratchpads(), Gate()
+    granted = gate.ask(Operation.MINT, 0.0)
+    assert isinstance(granted, Granted)
+    pads.of("uid-1", ("agents", "support")).hold(HeldKey(1, a_row()), PLAINTEXT)
+    pads.of("uid-2", ("agents", "support")).turn = Turn(gate, granted)
+    pads.of("uid-3", ("agents", "other"))
+    pads.forget(("agents", "support"), 1.0)
+    assert (pads.holding(), gate.remaining(Operation.MINT, 1.0)) == (0, 60)
+    assert (pads.knows(("agents", "support")), pads.knows(("agents", "other"))) == (False, True)
+    pads.drop("uid-3")
+    assert not pads.knows(("agents", "other"))

@@ -178,3 +178,36 @@ def test_a_gate_that_opens_within_the_microsecond_is_shut_all_the_same() -> None
     assert isinstance(state, ServiceKeyUsable)
     assert state.mint is not None
     assert state.mint.until > clock.now(), "a decision that took it for open would ask in vain, without any rest"
+
+
+def test_of_two_entries_with_one_service_key_the_strictest_limits_hold_in_whatever_order_they_are_read() -> None:
+    keys = service_keys()
+    keys.accept(ONE, A, Limits(mints_per_hour=2, lists_per_hour=50))
+    keys.accept(TWO, A, Limits(mints_per_hour=5, lists_per_hour=20))
+    handle = keys.handle(ONE)
+    assert handle is not None
+    remaining = [handle.gate.remaining(operation, 0.0) for operation in (Operation.MINT, Operation.LIST)]
+    assert remaining == [2, 20]
+
+
+@pytest.mark.parametrize("entries", [(), ("other",)], ids=["a provider that is gone", "an entry that was taken out"])
+def test_limits_of_what_is_no_more_no_longer_count(entries: tuple[str, ...]) -> None:
+    keys = service_keys()
+    keys.accept(ONE, A, Limits(mints_per_hour=2))
+    keys.accept(TWO, A, Limits(mints_per_hour=5))
+    handle = keys.handle(ONE)
+    assert handle is not None
+    keys.keep_limits(TWO[0], ["main"])
+    assert handle.gate.remaining(Operation.MINT, 0.0) == 2
+    keys.keep_limits(ONE[0], entries)
+    assert handle.gate.remaining(Operation.MINT, 0.0) == 5
+
+
+def test_limits_follow_an_entry_to_another_service_key() -> None:
+    keys = service_keys()
+    keys.accept(ONE, A, Limits(mints_per_hour=2))
+    keys.accept(TWO, A, Limits(mints_per_hour=5))
+    handle = keys.handle(TWO)
+    assert handle is not None
+    keys.accept(ONE, B, Limits(mints_per_hour=2))
+    assert handle.gate.remaining(Operation.MINT, 0.0) == 5

@@ -21,14 +21,16 @@ from saperly_operator.lifecycle.observed import (
     SecretForeign,
     SecretOwned,
     SecretState,
-    SweepView,
 )
+from saperly_operator.lifecycle.references import referenced_ids
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources import annotations, reasons
+from saperly_operator.resources.findings import RevokedOutside
 from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
 from saperly_operator.resources.workload import RestartMark, WorkloadRef
-from saperly_operator.saperly.models import ChildKey
+from saperly_operator.saperly.models import ChildKey, MintRequest
 from tests.builders import ENTRY, HOLDER, INSTALLATION, NOW, OWNER, PROVIDER, a_look, a_row, a_workload, observed
 from tests.unit.lifecycle.table import TIMINGS
 
@@ -136,7 +138,9 @@ class IdealWorld:
     def sweep(self) -> None:
         """A complete list, now."""
         live = tuple(row for row in self.rows.values() if row.revoked_at is None)
-        self.memory = replace(self.memory, sweeps={(PROVIDER, ENTRY): SweepView(self.now, self.now, live)})
+        absent = referenced_ids(self.key.status) - {row.id for row in live}
+        view = SweepView(self.now, self.now, live, absent=absent)
+        self.memory = replace(self.memory, sweeps={(PROVIDER, ENTRY): view})
 
     def _store(self, status: object) -> None:
         self.key = self.key.changed(status=status)
@@ -171,9 +175,9 @@ class IdealWorld:
             case steps.Fence():
                 assert self.memory.redacted is not None
                 self.memory = replace(self.memory, redacted=replace(self.memory.redacted, fenced=True))
-            case steps.AbandonIntent(lost, code, until):
+            case steps.AbandonIntent(lost, code, until, gives_turn_back):
                 failure = transitions.next_failure(status, code, until, message=decision.message)
-                self._store(transitions.intent_abandoned(status, lost, failure))
+                self._store(transitions.intent_abandoned(status, lost, failure, gives_turn_back=gives_turn_back))
                 self.memory = replace(self.memory, held=None, redacted=None)
             case _:
                 raise AssertionError(step)
@@ -187,7 +191,8 @@ class IdealWorld:
 
     def mint(self, intent: Intent) -> ChildKey:
         """The vendor mints under an intent, and remembers its Idempotency-Key."""
-        row = a_row(intent.serial, created_at=self.now)
+        asked = MintRequest.model_validate_json(intent.request).model_dump(exclude_none=True)
+        row = a_row(intent.serial, created_at=self.now, **asked)
         assert row.id not in self.rows, "a serial is used once"
         self.rows[row.id] = row
         self.answered[intent.idempotency_key] = row.id
@@ -216,8 +221,8 @@ class IdealWorld:
     def _keep_or_end(self, step: steps.Step) -> None:
         status = self.key.status
         match step:
-            case steps.UpdateKey(ref, _, attributes_hash, managed):
-                self._store(transitions.attributes_sent(status, ref, attributes_hash, managed))
+            case steps.UpdateKey() | steps.NoteSweep() | steps.InspectKey() as step:
+                self._compare(step)
             case steps.AdoptOrphans(orphans):
                 self._store(transitions.orphans_adopted(status, orphans))
             case steps.RepairSecret():
@@ -238,6 +243,25 @@ class IdealWorld:
                 del self.records[name]
             case _:
                 raise AssertionError(step)
+
+    def _compare(self, step: steps.UpdateKey | steps.NoteSweep | steps.InspectKey) -> None:
+        status = self.key.status
+        match step:
+            case steps.UpdateKey(ref, update, attributes_hash, managed, drift):
+                sent = update.model_dump(exclude_unset=True)
+                self.rows[ref.id] = self.rows[ref.id].model_copy(update=sent)
+                self.memory = replace(self.memory, sent_at={**self.memory.sent_at, ref.id: self.now})
+                self._store(transitions.attributes_sent(status, ref, attributes_hash, managed, drift))
+            case steps.NoteSweep(unowned, visible, calm):
+                self._store(transitions.sweep_noted(status, unowned, visible, calm))
+            case steps.InspectKey(ref):
+                self._inspect(ref)
+
+    def _inspect(self, ref: KeyRef) -> None:
+        revoked_at = self.rows[ref.id].revoked_at
+        assert revoked_at is not None, "a list of this world shows every live key"
+        found = RevokedOutside(id=ref.id, revoked_at=revoked_at)
+        self._store(transitions.key_revoked_outside(self.key.status, found))
 
     def _revoke(self, ref: KeyRef) -> None:
         may_revoke_all = self.key.is_being_deleted and self.key.spec.deletion_policy is DeletionPolicy.REVOKE

@@ -19,10 +19,11 @@ from saperly_operator.lifecycle.observed import (
     SecretAbsent,
     SecretForeign,
     ServiceKeyUnusable,
-    SweepView,
 )
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.workloads import WorkloadAbsent, WorkloadRefused
 from saperly_operator.resources import annotations, reasons
+from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key_status import (
     Failure,
     RestartStatus,
@@ -114,7 +115,14 @@ def entries(draw: st.DrawFn, serial: int, at: datetime, reason: str) -> Retiring
     entry = a_retiring(serial, revoke_after=at, reason=reason)
     if reason == reasons.PLAINTEXT_LOST or draw(st.booleans()):
         return entry
-    return entry.changed(replaced_at=at, overlap_started_at=draw(st.none() | st.just(at)))
+    return entry.changed(
+        replaced_at=at,
+        overlap_started_at=draw(st.none() | st.just(at)),
+        last_used_at=draw(st.none() | MOMENTS),
+        fingerprint="old",
+        previous_key=draw(st.sampled_from([None, None, "OLD"])),
+        withdrawn_at=draw(st.none() | st.just(at)),
+    )
 
 
 @st.composite
@@ -132,6 +140,8 @@ def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
             holder=HOLDER if ours else OTHER_HOLDER,
             material=MATERIAL if same_material else "another",
         )
+    if has_key and draw(st.booleans()):
+        changes |= {"revoked": RevokedOutside(id=draw(st.sampled_from(["key-4", "key-3"])), revoked_at=NOW - HOUR)}
     if has_key:
         changes |= {"current": a_ref(4), "secret": draw(st.sampled_from([KEPT, KEPT.changed(name="before")]))}
     reasons_to_retire = st.sampled_from([reasons.ROTATION_SCHEDULED, reasons.PLAINTEXT_LOST])
@@ -143,6 +153,9 @@ def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
         rotation=draw(st.none() | ROTATIONS),
         failure=draw(st.none() | FAILURES),
         recent_intents=tuple(sorted(draw(st.lists(MOMENTS, max_size=3)))),
+        reminted_at=draw(st.none() | MOMENTS),
+        drift=draw(st.sampled_from([(), (Drift(id="key-4", digest="d", count=3, last_at=NOW - HOUR),)])),
+        unowned=draw(st.sampled_from([(), (UnownedKey(id="key-9"),)])),
     ).changed(**changes)
 
 
@@ -150,14 +163,14 @@ SPECS = st.fixed_dictionaries(
     {"suspend": st.booleans(), "deletionPolicy": st.sampled_from(["Revoke", "Orphan"])},
     optional={
         "monthlyCapCents": st.just(5),
-        "secret": st.sampled_from([{"key": "TOKEN"}, {"name": "renamed"}]),
+        "secret": st.sampled_from([{"key": "TOKEN"}, {"name": "renamed"}, {"previousKey": "OLD"}]),
         "rotation": st.sampled_from(
             [
                 {"schedule": "1h"},
                 {"schedule": "0 3 * * 1"},
                 {"schedule": "often"},
                 {"schedule": "@hourly", "overlap": "1d"},
-                {"overlap": "0s", "maxOverlap": "5m"},
+                {"overlap": "0s", "maxOverlap": "5m", "requireIdle": True},
             ]
         ),
         "restart": st.just([AGENT.to_api()]),
@@ -188,6 +201,8 @@ SECRETS = st.sampled_from(
         a_secret(4, record=None, metadata_in_sync=False),
         a_secret(5, record=a_record(20), intact=False),
         a_secret(4, immutable=True),
+        a_secret(4, previous={"OLD": "old"}),
+        a_secret(5, previous={"OLD": "another"}),
         a_secret(4, fingerprint=None),
     ]
 )
@@ -207,9 +222,12 @@ SERVICE_KEYS = st.one_of(
 )
 ROWS = st.lists(
     st.builds(
-        lambda n, at, used: a_row(n, created_at=at, last_used_at=at if used else None),
+        lambda n, at, used, cap: a_row(
+            n, created_at=at, last_used_at=at if used else None, permissions="full" if cap else "call_only"
+        ),
         st.integers(1, 12),
         MOMENTS,
+        st.booleans(),
         st.booleans(),
     ),
     max_size=3,
@@ -219,13 +237,23 @@ TWIN = "SaperlyProvider/twin"
 """Another provider with the same service key: its list shows the same rows."""
 
 
-def sweeps_of(rows: list[ChildKey], at: datetime, *, twin: bool) -> dict[Any, SweepView]:
-    swept = a_sweep(*rows, begun_at=at)
+def sweeps_of(
+    rows: list[ChildKey], at: datetime, absent: frozenset[str], *, twin: bool, proven: bool
+) -> dict[Any, SweepView]:
+    (view,) = a_sweep(*rows, begun_at=at).values()
+    swept = {(PROVIDER, ENTRY): changed(view, absent=absent - {row.id for row in rows}, is_proven=proven)}
     return swept | ({(TWIN, ENTRY): swept[PROVIDER, ENTRY]} if twin else {})
 
 
 NO_SWEEPS: dict[Any, SweepView] = {}
-SWEEPS = st.just(NO_SWEEPS) | st.builds(sweeps_of, ROWS, MOMENTS, twin=st.booleans())
+SWEEPS = st.just(NO_SWEEPS) | st.builds(
+    sweeps_of,
+    ROWS,
+    MOMENTS,
+    st.frozensets(st.sampled_from(["key-4", "key-1"])),
+    twin=st.booleans(),
+    proven=st.booleans(),
+)
 WORKLOADS = st.sampled_from(
     [
         WorkloadAbsent(),

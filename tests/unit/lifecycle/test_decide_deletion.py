@@ -8,6 +8,7 @@ from saperly_operator.lifecycle.observed import (
     GateClosed,
     HeldKey,
     Observed,
+    PreflightRefused,
     SecretAbsent,
     SecretForeign,
     ServiceKeyUnusable,
@@ -64,6 +65,7 @@ from tests.unit.lifecycle.table import TIMINGS, Row, rows, verify
 
 SOON = NOW + TIMINGS.recheck
 REF = a_ref(1)
+REFUSED = PreflightRefused(NOW, reasons.SECRET_WRITE_REFUSED, "RBAC says no.")
 GONE = being_deleted(delivered())
 ORPHANED = with_spec(GONE, deletionPolicy="Orphan")
 MINTED = minted_ref(a_row(), an_intent())
@@ -80,7 +82,10 @@ def closed(until: object) -> dict[object, object]:
 
 
 REVOKE = {
-    "the key goes first": Row(GONE, RevokeCurrent(REF), reasons.REVOKING, "Revoking the key sk_test_1…"),
+    "before the key goes, the object is read once more, since its policy may have been changed": Row(
+        GONE, ReadLive(), reasons.REVOKING, "how the object is to end"
+    ),
+    "the key goes first": Row(live(GONE), RevokeCurrent(REF), reasons.REVOKING, "Revoking the key sk_test_1…"),
     "then its Secret is looked for live, since its label may be stripped": Row(
         keyless(GONE), ReadLive(), reasons.REVOKING, "Looking for the Secret."
     ),
@@ -93,11 +98,17 @@ REVOKE = {
         reasons.REVOKING,
         "Everything is revoked or released.",
     ),
-    "a deletion that Kubernetes refused waits": Row(
+    "a deletion that was not answered waits": Row(
         live(with_memory(keyless(GONE), not_before={"write": NOW + SECOND})),
         WaitUntil(NOW + SECOND),
+        reasons.BACKING_OFF,
+        "The Secret support cannot be changed. The Kubernetes API did not answer; it is tried again by itself.",
+    ),
+    "a deletion that Kubernetes refused stalls": Row(
+        live(with_memory(keyless(GONE), not_before={"write": NOW + SECOND}, write_refused=REFUSED)),
+        Stall(NOW + SECOND),
         reasons.SECRET_WRITE_REFUSED,
-        "Kubernetes refuses to change the Secret support; it is tried again by itself.",
+        "The Secret support cannot be changed. RBAC says no.",
     ),
     "the plaintext is deleted where status says that it is, when the spec names another Secret": Row(
         live(
@@ -155,7 +166,7 @@ REVOKE = {
         "It is none.",
     ),
     "a suspended object is deleted all the same": Row(
-        with_spec(GONE, suspend=True), RevokeCurrent(REF), reasons.REVOKING, "Revoking"
+        live(with_spec(GONE, suspend=True)), RevokeCurrent(REF), reasons.REVOKING, "Revoking"
     ),
     "an object that was never minted for goes at once": Row(
         live(being_deleted(observed())), RemoveFinalizer(), reasons.REVOKING, "Everything"
@@ -164,7 +175,7 @@ REVOKE = {
 
 ORPHAN = {
     "the key is released, not revoked": Row(
-        ORPHANED, ReleaseKey(REF), reasons.RELEASING, "Releasing the key sk_test_1…"
+        live(ORPHANED), ReleaseKey(REF), reasons.RELEASING, "Releasing the key sk_test_1…"
     ),
     "then the Secret's record is taken off": Row(
         live(keyless(ORPHANED)), ReleaseSecret("support"), reasons.RELEASING, "The Secret support stays"

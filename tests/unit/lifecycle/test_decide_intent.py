@@ -114,13 +114,13 @@ NOTHING_KNOWN = {
     "a failure whose time has come lets it go on": Row(
         with_status(minting(), failure=failure()), MINT, reasons.MINTING, "Minting"
     ),
-    "409 in progress waits as told": Row(
+    "a failure that could not be stored holds the replay all the same": Row(
         with_memory(minting(), not_before={"mint": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
         reasons.OUTCOME_UNKNOWN,
-        "The first request still runs at Saperly.",
+        "The request to Saperly is sent again by itself.",
     ),
-    "409 in progress goes on when its time has come": Row(
+    "a failure that could not be stored lets it go on when its time has come": Row(
         with_memory(minting(), not_before={"mint": NOW}), MINT, reasons.MINTING, "Minting"
     ),
     "a closed gate waits with the intent open": Row(
@@ -131,6 +131,12 @@ NOTHING_KNOWN = {
     ),
     "a turn reserved before the gate closed may still be used": Row(
         with_memory(minting(service_keys=closed(NOW + HOUR)), has_turn=True), MINT, reasons.MINTING, "Minting"
+    ),
+    "a gate that only a person opens stalls with the intent open": Row(
+        minting(service_keys={(PROVIDER, ENTRY): a_service_key(mint=GateClosed(SOON, "Blocked", "Pay.", True))}),
+        Stall(SOON),
+        "Blocked",
+        "Pay.",
     ),
     "an open gate lets it go on": Row(minting(service_keys=closed(NOW)), MINT, reasons.MINTING, "Minting"),
     "a service key that cannot be used stalls with the intent open": Row(
@@ -148,11 +154,13 @@ NOTHING_KNOWN = {
 }
 
 
-def of_another(base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR) -> Observed:
-    """Another process stored the intent that long ago, and we are up for that long."""
-    return changed(
-        with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored), myself=myself(started_at=NOW - up)
-    )
+def of_another(
+    base: Observed, *, stored: timedelta = HOUR, up: timedelta = HOUR, seen: timedelta | None = None
+) -> Observed:
+    """Another process stored the intent that long ago by its clock; we are up, and have seen its name on it, so long."""
+    theirs = with_intent(base, holder=OTHER_HOLDER, started_at=NOW - stored)
+    since = NOW - (up if seen is None else seen)
+    return with_memory(changed(theirs, myself=myself(started_at=NOW - up)), intent_seen_at=since)
 
 
 TAKEOVER = {
@@ -165,11 +173,14 @@ TAKEOVER = {
     "another process's intent is taken over once we are up for a minute": Row(
         of_another(minting(), up=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
-    "an intent that another process stored while we were up waits as well": Row(
-        of_another(minting(), stored=59 * SECOND), WaitUntil(NOW + SECOND), reasons.RESUMING, "to settle"
+    "an intent that another process stored, or took over, while we were up waits as well": Row(
+        of_another(minting(), seen=59 * SECOND), WaitUntil(NOW + SECOND), reasons.RESUMING, "to settle"
     ),
     "and is taken over after a minute": Row(
-        of_another(minting(), stored=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
+        of_another(minting(), seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
+    ),
+    "and one stored under a clock a day ahead, too": Row(
+        of_another(minting(), stored=-24 * HOUR, seen=MINUTE), TakeOver(), reasons.RESUMING, "Taking over"
     ),
     "another process's intent is taken over before anything is made of a replay": Row(
         of_another(redacted()), TakeOver(), reasons.RESUMING, "Taking over"
@@ -185,10 +196,10 @@ IN_HAND = {
         holding(written=KEPT), WRITTEN, reasons.AVAILABLE, "The key sk_test_1… is in Secret support."
     ),
     "a write that failed waits before it is tried again": Row(
-        with_memory(holding(refusal="RBAC says no."), not_before={"write": NOW + SECOND}),
+        with_memory(holding(), not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "RBAC says no.",
+        reasons.BACKING_OFF,
+        "the new key is kept",
     ),
     "a write that was refused stalls, since a person has to act": Row(
         with_memory(holding(refused_since=NOW, refusal="RBAC says no."), not_before={"write": NOW + SECOND}),
@@ -329,6 +340,11 @@ LOST = {
 
 OLD = aged(11 * HOUR + SECOND)
 LATE = NOW + SETTLE
+UNANSWERED = with_status(
+    aged(10 * MINUTE),
+    failure=Failure(code=reasons.OUTCOME_UNKNOWN, count=3, retry_at=NOW - 4 * MINUTE),
+    recent_intents=(NOW - 50 * MINUTE, NOW - 40 * MINUTE, NOW - 10 * MINUTE),
+)
 SWEPT_OLD = with_memory(OLD, sweeps=a_sweep(ROW, begun_at=NOW))
 
 AGE = {
@@ -403,6 +419,31 @@ AGE = {
         AbandonIntent((), reasons.OUTCOME_UNRESOLVED, NOW),
         reasons.OUTCOME_UNRESOLVED,
         "0 keys",
+    ),
+    "the last of the hour's mints is given back, and the next begun a third of an hour after it": Row(
+        live(with_memory(UNANSWERED, sweeps=a_sweep(a_row(2), begun_at=NOW))),
+        AbandonIntent((), reasons.OUTCOME_UNRESOLVED, NOW + 10 * MINUTE, gives_turn_back=True),
+        reasons.OUTCOME_UNRESOLVED,
+        "0 keys",
+    ),
+    "it is not when something was minted": Row(
+        live(with_memory(UNANSWERED, sweeps=a_sweep(a_row(1), begun_at=NOW))),
+        abandoned(reasons.OUTCOME_UNRESOLVED, "key-1", reason=reasons.OUTCOME_UNKNOWN),
+        reasons.OUTCOME_UNRESOLVED,
+        "1 keys",
+    ),
+    "a list that may lack a key is not believed about it": Row(
+        live(
+            with_memory(
+                UNANSWERED,
+                sweeps={
+                    name: changed(view, is_proven=False) for name, view in a_sweep(a_row(2), begun_at=NOW).items()
+                },
+            )
+        ),
+        AwaitSweep,
+        reasons.OUTCOME_UNKNOWN,
+        "will tell",
     ),
     "what status accounts for already is not retired once more": Row(
         with_status(live(SWEPT_OLD), current=a_ref(1)),

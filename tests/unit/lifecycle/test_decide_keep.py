@@ -8,6 +8,7 @@ from saperly_operator.lifecycle.observed import (
     GateClosed,
     Observed,
     PreflightPassed,
+    PreflightRefused,
     ProviderAbsent,
     SecretAbsent,
     SecretForeign,
@@ -136,11 +137,11 @@ REPAIR = {
         reasons.WRITING_SECRET,
         "Putting labels",
     ),
-    "a repair that failed waits": Row(
+    "a repair that was not answered waits": Row(
         with_memory(changed(READY, secret=a_secret(metadata_in_sync=False)), not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "It is tried again by itself.",
+        reasons.BACKING_OFF,
+        "it is tried again by itself.",
     ),
     "a Secret left by a move is deleted": Row(
         changed(READY, stray_secrets=("old", "older")),
@@ -176,12 +177,6 @@ MOVE = {
         reasons.WRITING_SECRET,
         "Moving the key to TOKEN",
     ),
-    "an entry that was moved and is wanted back gets the plaintext that is there, no mint": Row(
-        live(changed(READY, secret=a_secret(fingerprint=None), former_secret=a_secret())),
-        MoveSecret("support", "SAPERLY_API_KEY"),
-        reasons.WRITING_SECRET,
-        "Moving the key to SAPERLY_API_KEY",
-    ),
     "a copy that is there is recorded": Row(
         live(changed(RENAMED, secret=a_secret(), former_secret=a_secret())),
         Record(a_ref(), KEPT.changed(name="renamed")),
@@ -197,11 +192,21 @@ MOVE = {
     "a name that another SaperlyKey claims keeps the key where it is": Row(
         changed(TO_MOVE, older_claimant="first"), Stall(SOON), reasons.SECRET_NOT_OWNED, "the key stays in support"
     ),
-    "a move that failed waits": Row(
+    "a move that was not answered waits": Row(
         with_memory(TO_MOVE, not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "It is tried again by itself.",
+        reasons.BACKING_OFF,
+        "by itself.",
+    ),
+    "a move that was refused stalls with the refusal's own reason": Row(
+        with_memory(
+            TO_MOVE,
+            not_before={"write": NOW + SECOND},
+            write_refused=PreflightRefused(NOW, reasons.QUOTA_EXCEEDED, "The quota is full."),
+        ),
+        Stall(NOW + SECOND),
+        reasons.QUOTA_EXCEEDED,
+        "of the Secret renamed. The quota is full.",
     ),
     "a plaintext lost in both places mints": Row(
         live(changed(RENAMED, secret=SecretAbsent(), former_secret=SecretAbsent())),
@@ -221,8 +226,8 @@ def closed(until: object) -> dict[object, object]:
 
 
 def refusal(**changes: object) -> Failure:
-    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": NOW + SECOND, "generation": 2}
-    return Failure.model_validate(fields | {"provider_generation": 1, "message": "Correct spec.lineId."} | changes)
+    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": NOW + SECOND}
+    return Failure.model_validate(fields | CAPPED.bound._asdict() | {"message": "Correct spec.lineId."} | changes)
 
 
 ATTRIBUTES = {
@@ -245,7 +250,7 @@ ATTRIBUTES = {
         changed(CAPPED, service_keys={}), Stall(SOON), "ServiceKeyMissing", "cannot be changed"
     ),
     "a change of unknown outcome waits": Row(
-        with_memory(CAPPED, not_before={"update": NOW + SECOND}),
+        with_memory(CAPPED, not_before={"update:key-1": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
         reasons.BACKING_OFF,
         "as soon as Saperly answers",

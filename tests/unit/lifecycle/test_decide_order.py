@@ -67,7 +67,7 @@ ONE_AFTER_ANOTHER = {
         UNCONFIRMED, Stall, reasons.INSTALLATION_MOVED, "An administrator has to decide"
     ),
     "deletion beats an open intent, suspension and everything below": Row(
-        with_status(DELETED, intent=None, retiring=()), RevokeCurrent, reasons.REVOKING, "Revoking"
+        live(with_status(DELETED, intent=None, retiring=())), RevokeCurrent, reasons.REVOKING, "Revoking"
     ),
     "an open intent beats an old key, an orphan and suspension": Row(OPEN, Mint, reasons.MINTING, "Minting"),
     "an old key beats an orphan and suspension": Row(DUE, Retire, reasons.REVOKING, "Revoking the old key"),

@@ -37,6 +37,7 @@ from tests.builders import (
     being_deleted,
     changed,
     delivered,
+    live,
     myself,
     restarting,
     with_memory,
@@ -67,6 +68,13 @@ def waiting(state: object = HALFWAY, at: datetime = NOW, since: datetime = NOW -
 
 AT_THE_LIMIT = waiting(since=NOW - 7 * DAY)
 (LAST_OF,) = AT_THE_LIMIT.key.status.retiring
+
+
+def given_up(given: Observed) -> Observed:
+    restarted = given.key.status.restarted
+    assert restarted is not None
+    return with_status(given, restarted=restarted.changed(given_up_at=NOW))
+
 
 TABLE = {
     "one that was never looked at is looked at": Row(
@@ -124,10 +132,16 @@ TABLE = {
         changed(AT_THE_LIMIT, myself=myself(confirmed=False)), Stall, reasons.INSTALLATION_MOVED, "another cluster"
     ),
     "at maxOverlap the old key goes all the same": Row(
-        AT_THE_LIMIT, Retire(LAST_OF), reasons.REVOKING, "Revoking the old key sk_test_1"
+        given_up(AT_THE_LIMIT), Retire(LAST_OF), reasons.REVOKING, "Revoking the old key sk_test_1"
     ),
     "a second before, it does not": Row(
         waiting(since=NOW - 7 * DAY + SECOND), Done(NOW + SECOND), reasons.AVAILABLE, "live"
+    ),
+    "after that nobody looks any more": Row(
+        with_status(given_up(AT_THE_LIMIT), retiring=()), Done(None), reasons.AVAILABLE, "live"
+    ),
+    "a workload is restarted also when no old key lives: somebody else revoked it": Row(
+        with_status(restarting(a_look(UNMARKED)), retiring=()), RESTART, reasons.ROLLOUT_IN_PROGRESS, "Restarting"
     ),
     "an object that never was rotated has nobody to restart": Row(
         with_spec(delivered(), restart=[AGENT.to_api()]), Done(None), reasons.AVAILABLE, "live"
@@ -186,6 +200,27 @@ def test_one_of_two_that_is_through_is_waited_for_no_more_and_not_looked_at_agai
     assert decide(later, NOW + HOUR, TIMINGS).step == LookAtWorkloads((OTHER,))
 
 
+def test_at_max_overlap_a_workload_is_given_up_and_nothing_else_changes() -> None:
+    step = rescheduled(AT_THE_LIMIT)
+    assert step.restarted is not None
+    assert (step.restarted.finished_at, step.restarted.given_up_at) == (None, NOW)
+    assert step.retiring == AT_THE_LIMIT.key.status.retiring
+
+
+def test_a_rollout_that_finishes_at_the_last_moment_is_finished() -> None:
+    step = rescheduled(waiting(a_workload(), since=NOW - 7 * DAY))
+    assert step.restarted is not None
+    assert (step.restarted.finished_at, step.restarted.given_up_at) == (NOW, None)
+
+
+def test_where_no_old_key_lives_the_condition_says_so() -> None:
+    given = with_status(waiting(), retiring=())
+    status = fully_told(given.key, given.key.status, Standing.of(given, REST), NOW)
+    told = condition(status, reasons.ROLLOUT_PENDING)
+    assert told is not None
+    assert told.message == "Deployment/agent is restarted for the new key. The old key works no more."
+
+
 @pytest.mark.parametrize("state", [WorkloadAbsent(), HALFWAY])
 def test_a_list_that_was_emptied_ends_the_wait(state: object) -> None:
     step = rescheduled(with_spec(waiting(state), restart=[]))
@@ -220,5 +255,5 @@ def test_ready_stays_true_and_nothing_is_stalled_while_a_rollout_is() -> None:
 
 
 def test_the_current_key_of_a_deleted_object_is_not_awaited_for() -> None:
-    gone = with_status(being_deleted(restarting()), retiring=())
+    gone = live(with_status(being_deleted(restarting()), retiring=()))
     assert isinstance(decide(gone, NOW, TIMINGS).step, RevokeCurrent)

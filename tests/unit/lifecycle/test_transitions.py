@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saperly_operator.lifecycle import transitions
-from saperly_operator.lifecycle.references import referenced_ids
+from saperly_operator.lifecycle.references import minted_ref, referenced_ids
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.saperly_key_status import Failure, KeyAttribute, RotationStatus, SaperlyKeyStatus
 from tests.builders import (
@@ -21,6 +21,7 @@ from tests.builders import (
     a_key,
     a_ref,
     a_retiring,
+    a_row,
     an_intent,
 )
 
@@ -208,3 +209,30 @@ def test_failures_are_counted_in_a_row(before: Failure | None, count: int) -> No
     assert failure == Failure(
         code=reasons.OUTCOME_UNKNOWN, count=count, retry_at=NOW + HOUR, message="why", generation=3
     )
+
+
+@pytest.mark.parametrize(("length", "shown"), [(1024, "x" * 1024), (1025, "x" * 1023 + "…")])
+def test_a_failure_can_be_stored_however_long_its_message_is(length: int, shown: str) -> None:
+    failure = transitions.next_failure(SaperlyKeyStatus(), reasons.SECRET_WRITE_REFUSED, NOW, message="x" * length)
+    assert failure.message == shown
+
+
+@pytest.mark.parametrize(("length", "shown"), [(64, "x" * 64), (65, "x" * 63 + "…")])
+def test_a_key_can_be_remembered_however_long_a_prefix_it_is_shown_with(length: int, shown: str) -> None:
+    assert minted_ref(a_row(key_prefix="x" * length), an_intent()).prefix == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "count"),
+    [
+        (reasons.OUTCOME_UNKNOWN, reasons.OUTCOME_UNKNOWN, 2),
+        (reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE, 2),
+        (reasons.SAPERLY_UNREACHABLE, reasons.OUTCOME_UNKNOWN, 2),
+        (reasons.OUTCOME_UNKNOWN, reasons.LINE_NOT_FOUND, 1),
+        (reasons.LINE_NOT_FOUND, reasons.OUTCOME_UNKNOWN, 1),
+    ],
+    ids=["the same", "unknown, then unreachable", "unreachable, then unknown", "then refused", "after a refusal"],
+)
+def test_failures_of_one_request_count_as_one_row(before: str, after: str, count: int) -> None:
+    status = SaperlyKeyStatus(failure=Failure(code=before, count=1, retry_at=NOW))
+    assert transitions.next_failure(status, after, NOW).count == count

@@ -37,12 +37,23 @@ def test_every_time_compares_with_ours(written: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"id": ""}, {"id": None}, {"environment": "prod"}, {"created_at": None}, {"revoked_at": "soon"}],
+    [
+        {"id": ""},
+        {"id": None},
+        {"id": "x" * 254},
+        {"environment": "prod"},
+        {"created_at": None},
+        {"revoked_at": "soon"},
+    ],
     ids=str,
 )
 def test_what_a_verdict_hangs_on_must_be_readable(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ChildKey.model_validate(a_key(**changes))
+
+
+def test_the_longest_id_that_status_can_remember_is_read() -> None:
+    assert len(ChildKey.model_validate(a_key(id="x" * 253)).id) == 253
 
 
 def test_a_validation_error_does_not_quote_the_plaintext() -> None:
