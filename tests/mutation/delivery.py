@@ -139,18 +139,8 @@ DELIVERY = (
         "An API server that is away for a minute costs a key.",
         Edit(
             "controller/act_secret.py",
-            (
-                "    except kube_errors.KubeError:\n"
-                '        scratch.failed("write", tools.clock.now(), tools.timings)\n'
-                "        return\n"
-                "    if refusal is not None:"
-            ),
-            (
-                "    except kube_errors.KubeError:\n"
-                "        scratch.close_intent()\n"
-                "        return\n"
-                "    if refusal is not None:"
-            ),
+            "        scratch.held = replace(held, refused_since=None, refusal=None)\n",
+            "        scratch.close_intent()\n",
         ),
         caught_by=(history("a_sweep_during_a_30_minute_secret_outage"),),
     ),
@@ -160,8 +150,8 @@ DELIVERY = (
         "A key that was delivered is never recorded, and goes for an orphan.",
         Edit(
             "lifecycle/decide.py",
-            ("    being_deleted,\n    intent_open,\n"),
-            ("    being_deleted,\n    _suspended,\n    intent_open,\n"),
+            "    intent_open,\n    *OPEN_ENDS,\n",
+            "    _suspended,\n    intent_open,\n    *OPEN_ENDS,\n",
         ),
         caught_by=(history("suspend_right_after_the_secret_write"),),
     ),

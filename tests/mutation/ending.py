@@ -11,8 +11,8 @@ RETIRING = (
         "Somebody had the key after all, and is cut off.",
         Edit(
             "controller/act_retire.py",
-            "        if spared and await _is_in_use(tools, handle, ref):\n",
-            '        if spared and ref.id == "":\n',
+            "    return _Finding.IN_USE if idle < tools.timings.idle_before_revoke else _Finding.NOTHING\n",
+            "    return _Finding.IN_USE if idle is None else _Finding.NOTHING\n",
         ),
         caught_by=(cluster_history("an_older_backup_of_etcd"),),
     ),
@@ -45,11 +45,13 @@ RETIRING = (
         "A crash after the revoke, or a Secret that cannot be written, is an outage.",
         Edit(
             "lifecycle/transitions.py",
-            "    return status.changed(intent=intent, serial=intent.serial, installation",
+            "    return status.changed(\n        intent=intent,\n        serial=intent.serial,\n",
             (
                 "    gone = (retiring(status.current, intent.trigger, intent.started_at),) if status.current else ()\n"
-                "    status = status.changed(retiring=_joined(status.retiring, gone))\n"
-                "    return status.changed(intent=intent, serial=intent.serial, installation"
+                "    return status.changed(\n"
+                "        retiring=_joined(status.retiring, gone),\n"
+                "        intent=intent,\n"
+                "        serial=intent.serial,\n"
             ),
         ),
         Edit(
@@ -62,13 +64,13 @@ RETIRING = (
         ),
         Edit(
             "lifecycle/decide.py",
-            ("    being_deleted,\n    intent_open,\n"),
-            ("    being_deleted,\n    retiring_key_due,\n    intent_open,\n"),
+            "    intent_open,\n    *OPEN_ENDS,\n",
+            "    retiring_key_due,\n    intent_open,\n    *OPEN_ENDS,\n",
         ),
         Edit(
             "controller/act_retire.py",
-            ("    if _may_revoke_all(observed):\n        return None\n    for name"),
-            ("    if key is not None:\n        return None\n    for name"),
+            "    if _may_revoke_all(observed):\n        return None\n    for name",
+            "    if key is not None:\n        return None\n    for name",
         ),
         caught_by=(crash("a_key", "rotation requested", "crash_after"),),
     ),
@@ -78,14 +80,8 @@ RETIRING = (
         "A key that a former process delivered after all is revoked where it is used.",
         Edit(
             "controller/act_retire.py",
-            (
-                "        if view is not None and view.record is not None and view.record.key_id == entry.id:\n"
-                "            return"
-            ),
-            (
-                "        if view is not None and view.record is not None and not view.record.key_id:\n"
-                "            return"
-            ),
+            "    return not record.digest or any(",
+            "    return not record.digest and any(",
         ),
         caught_by=(rule("a_first_key_delivered_after_it_was_given_up_is_not_revoked_in_its_secret"),),
     ),

@@ -60,8 +60,8 @@ MINTING = (
         "Two keys bear one tag: a list cannot tell which of them an unknown request minted.",
         Edit(
             "lifecycle/checks_mint.py",
-            "    return 1 + max([case.status.serial or 0, recorded,",
-            "    return 1 + max([(case.status.current.serial if case.status.current else 0), recorded,",
+            "max(case.status.serial or 0, recorded,",
+            "max(case.status.current.serial if case.status.current else 0, recorded,",
         ),
         caught_by=(history("an_intent_found_after_the_vendor_forgot_its_idempotency_key"),),
     ),

@@ -9,11 +9,15 @@ SWEEPING = (
         "collect an orphan that is in use",
         "I5",
         "Somebody has the key, and is cut off.",
-        Edit("lifecycle/checks_retire.py", "    return row.last_used_at is None and sweep", "    return sweep"),
+        Edit(
+            "lifecycle/checks_orphans.py",
+            "    if row.last_used_at is None:\n        return reasons.ORPHANED\n",
+            "    if row is not None:\n        return reasons.ORPHANED\n",
+        ),
         Edit(
             "controller/act_retire.py",
-            "        if spared and await _is_in_use(tools, handle, ref):\n",
-            "        if spared and not ref.id:\n",
+            "    return _Finding.IN_USE if idle < tools.timings.idle_before_revoke else _Finding.NOTHING\n",
+            "    return _Finding.IN_USE if idle is None else _Finding.NOTHING\n",
         ),
         caught_by=(cluster_history("an_older_backup_of_etcd_brings_a_retired_key_back_as_the_current_one"),),
     ),
@@ -34,11 +38,8 @@ SWEEPING = (
         "A key that moved across a page's edge between two calls is not seen, and given up.",
         Edit(
             "controller/listing.py",
-            (
-                "        settled = len(totals) == 1 and len(rows) >= max(totals)\n"
-                "        if settled and (calls == 1 or seen == set(rows)):\n"
-            ),
-            ("        settled = len(totals) == 1 or seen == set(rows)\n        if settled or calls == 1:\n"),
+            "        return any(live == total for live, total",
+            "        return any(live <= total for live, total",
         ),
         caught_by=(history("a_key_lost_at_a_page_boundary"),),
     ),
@@ -57,11 +58,7 @@ SWEEPING = (
         "go on in a cloned cluster",
         "section 3, Installation",
         "The clone deletes, rotates and revokes what the original delivers.",
-        Edit(
-            "controller/installation.py",
-            '    return Installation(identity, bool(identity) and data.get("clusterUid") == cluster)',
-            "    return Installation(identity, bool(identity) and bool(cluster))",
-        ),
+        Edit("controller/installation.py", "self.made_in == self.here)", "bool(self.here))"),
         caught_by=(
             cluster_history("a_clone_of_the_whole_world"),
             cluster_history("a_restore_under_another_kube_system_uid"),
@@ -84,8 +81,8 @@ SWEEPING = (
         "A key whose first use came after the list is revoked.",
         Edit(
             "controller/orphans.py",
-            "            if now.revoked_at is not None or now.last_used_at is not None or now.name != row.name:\n",
-            "            if now.revoked_at is not None:\n",
+            " or now.last_used_at != row.last_used_at or now.name != row.name:\n",
+            ":\n",
         ),
         caught_by=(rule("a_key_first_used_while_the_sweep_is_about_to_collect_it_is_spared"),),
     ),
@@ -94,14 +91,9 @@ SWEEPING = (
         "section 4, Sweep",
         "A key that waits for its Secret is revoked.",
         Edit(
-            "lifecycle/checks_retire.py",
-            "    if row.id in referenced_ids(case.status) or (intent is not None and intent.serial == tag.serial):\n",
-            "    if row.id in referenced_ids(case.status) or (intent is not None and intent.serial != tag.serial):\n",
-        ),
-        Edit(
             "lifecycle/decide.py",
-            ("    being_deleted,\n    intent_open,\n"),
-            ("    being_deleted,\n    orphan_found,\n    intent_open,\n"),
+            "    intent_open,\n    *OPEN_ENDS,\n    orphan_found,\n",
+            "    orphan_found,\n    intent_open,\n    *OPEN_ENDS,\n",
         ),
         caught_by=(history("a_sweep_during_a_30_minute_secret_outage"),),
     ),
