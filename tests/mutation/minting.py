@@ -38,9 +38,10 @@ MINTING = (
         "An object that is deleted early goes at once, and its key lives on.",
         Edit(
             "lifecycle/checks_mint.py",
-            ("    if case.key.has_finalizer:\n        return None\n    return Decision(AddFinalizer()"),
-            ("    if case.key is not None:\n        return None\n    return Decision(AddFinalizer()"),
+            "    if case.key.has_finalizer:\n        return None\n    return Decision(AddFinalizer()",
+            "    if case.key is not None:\n        return None\n    return Decision(AddFinalizer()",
         ),
+        Edit("lifecycle/decide.py", "    _finalizer_stripped,\n    intent_open", "    intent_open"),
         caught_by=(crash("an_end", "deleted", "crash_before"),),
     ),
     Mutant(
@@ -60,8 +61,8 @@ MINTING = (
         "Two keys bear one tag: a list cannot tell which of them an unknown request minted.",
         Edit(
             "lifecycle/checks_mint.py",
-            "max(case.status.serial or 0, recorded,",
-            "max(case.status.current.serial if case.status.current else 0, recorded,",
+            "max(case.status.serial or 0, recorded, memory.listed_serial, case.observed.swept_serial)",
+            "(case.status.current.serial if case.status.current else 0)",
         ),
         caught_by=(history("an_intent_found_after_the_vendor_forgot_its_idempotency_key"),),
     ),

@@ -53,11 +53,15 @@ def test_a_service_keys_content_swapped_in_place_says_nothing_about_its_children
         await world.live_on(minutes=10)
         await world.put_service_key(world.control.create_service_key().plaintext)
         world.processes[-1].kill()  # the next one reads it at its start
+        await world.live_on(hours=1)
+        assert await world.accept_service_key()
         await world.live_on(hours=5)
         key = await world.key("support")
         assert key is not None
         assert [entry.id for entry in key.status.retiring] == [child.id]
         await world.put_service_key(world.service_key)
+        await world.live_on(hours=3)
+        await world.accept_service_key()
         await world.live_on(hours=4)
         await delivered(world)
         assert len(world.live()) == 1
