@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutation.mutant import PACKAGE, Mutant, copy_tree
-from tests.mutation.mutants import MUTANTS
+from tests.mutation.mutants import MUTANTS, table
 
 _PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=short")
 _SECONDS = 600
@@ -35,7 +35,12 @@ class Verdict:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("words", nargs="*", help="only mutants whose names contain one of these")
-    words = parser.parse_args().words
+    parser.add_argument("--list", action="store_true", help="print them as the table of docs/simulation.md")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print(table())
+        return 0
+    words = arguments.words
     chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
     workers = min(2, os.cpu_count() or 1)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:

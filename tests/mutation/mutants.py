@@ -11,3 +11,9 @@ from tests.mutation.mutant import Mutant
 from tests.mutation.sweeping import SECRECY, SWEEPING
 
 MUTANTS: tuple[Mutant, ...] = (*MINTING, *OUTCOMES, *DELIVERY, *RETIRING, *SWEEPING, *DELETION, *SECRECY)
+
+
+def table() -> str:
+    """The list in Markdown, for docs/simulation.md."""
+    rows = [f"| {mutant.name} | {mutant.rule} | {mutant.why} |" for mutant in MUTANTS]
+    return "\n".join(["| mutant | takes out | what follows |", "| --- | --- | --- |", *rows])

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from tests.mutation.mutant import ROOT, Mutant
-from tests.mutation.mutants import MUTANTS
+from tests.mutation.mutants import MUTANTS, table
 
 _FEWEST = 20
 
@@ -30,3 +30,9 @@ def test_a_mutant_says_what_it_takes_out_and_names_tests_that_exist(mutant: Muta
 
 def test_there_are_enough_of_them_and_each_has_its_own_name() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= _FEWEST
+
+
+def test_they_are_documented() -> None:
+    assert table() in (ROOT / "docs" / "simulation.md").read_text(), (
+        "python -m tests.mutation --list prints the table"
+    )
