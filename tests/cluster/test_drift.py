@@ -105,7 +105,7 @@ def test_a_used_key_without_an_object_is_shown_on_its_provider_and_revoked_by_co
     orphan = used_orphan(user, "gone")
 
     def shown() -> list[str]:
-        status = user.kubectl.json("get", "csprov", user.world.provider)["status"]
+        status = user.kubectl.read("ClusterSaperlyProvider", user.world.provider)["status"]
         return [each["id"] for each in status.get("unowned", [])]
 
     eventually(lambda: shown() == [orphan], "the provider shows it")

@@ -52,9 +52,7 @@ class User:
     @property
     def installation(self) -> str:
         """The id under which the operator of this world mints."""
-        config = self.kubectl.json(
-            "get", "configmap", "saperly-operator-installation", f"--namespace={self.world.system}"
-        )
+        config = self.kubectl.read("ConfigMap", "saperly-operator-installation", namespace=self.world.system)
         return str(config["data"]["id"])
 
     # --- SaperlyKeys --------------------------------------------------------------------------------------------
@@ -125,7 +123,7 @@ class User:
 
     def secret(self, name: str) -> dict[str, Any]:
         """A Secret, with its data: never print it."""
-        secret: dict[str, Any] = self.kubectl.json("get", "secret", name, f"--namespace={self.namespace}")
+        secret: dict[str, Any] = self.kubectl.read("Secret", name, namespace=self.namespace)
         return secret
 
     def has_secret(self, name: str) -> bool:
@@ -220,7 +218,7 @@ class User:
 
     def provider_ready(self, name: str) -> dict[str, Any]:
         """The condition Ready of a ClusterSaperlyProvider; LookupError while it has none."""
-        conditions = self.kubectl.json("get", "csprov", name)["status"]["conditions"]
+        conditions = self.kubectl.read("ClusterSaperlyProvider", name)["status"]["conditions"]
         found: dict[str, Any] = {each["type"]: each for each in conditions}["Ready"]
         return found
 

@@ -15,7 +15,7 @@ ROLE = "saperly-operator"
 @contextmanager
 def _rights_on_secrets(scene: Scene, *verbs: str) -> Iterator[None]:
     """For a while the operator may do no more than ``verbs`` with Secrets."""
-    rules = scene.kubectl.json("get", "clusterrole", ROLE)["rules"]
+    rules = scene.kubectl.read("ClusterRole", ROLE)["rules"]
     fewer = [{**rule, "verbs": list(verbs)} if rule["resources"] == ["secrets"] else rule for rule in rules]
     _set_rules(scene, fewer)
     try:
@@ -101,7 +101,7 @@ def test_in_a_namespace_being_deleted_nothing_is_minted_and_the_namespace_goes(s
     scene.wait_reason("going", "ProviderNotFound", namespace)
     scene.kubectl("delete", "namespace", namespace, "--wait=false")
     scene.kubectl("wait", f"namespace/{namespace}", "--for=jsonpath={.status.phase}=Terminating", "--timeout=30s")
-    assert "deletionTimestamp" not in scene.kubectl.json("get", "saperlykey", "going", f"-n={namespace}")["metadata"]
+    assert "deletionTimestamp" not in scene.kubectl.read("SaperlyKey", "going", namespace=namespace)["metadata"]
 
     watch = scene.watch()
     scene.add("going")
@@ -164,7 +164,7 @@ def test_a_service_key_revoked_later_stalls_the_next_rotation_and_leaves_the_key
     scene.kubectl("annotate", "csprov", "revoked-later", accepted.replace(": ", "="))
 
     def rotated() -> bool:
-        status = scene.kubectl.json("get", "saperlykey", "revoked-later", here)["status"]
+        status = scene.kubectl.read("SaperlyKey", "revoked-later", namespace=scene.world.namespace)["status"]
         held = status["retiring"][0]
         assert held["id"] == before.id
         assert "portal" in held["waitingFor"]
