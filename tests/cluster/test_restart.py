@@ -64,7 +64,7 @@ def test_each_kind_is_restarted_once_and_the_old_key_dies_after_the_overlap(user
     assert revoked_at is not None
     assert f"{revoked_at:%Y-%m-%dT%H:%M:%SZ}" > status["restarted"]["finishedAt"]
     assert holds_key(user, name, second)
-    told = [event["reason"] for event in user.world.events(name)]
+    told = user.world.reasons(name, "RolledOut")
     assert [reason for reason in told if reason in {"Restarted", "RolledOut"}] == ["Restarted", "RolledOut"]
 
 
@@ -111,7 +111,7 @@ def test_a_rollout_that_fails_holds_the_old_key_and_goes_on_once_it_is_mended(us
         rotate(user, "failing", first)
         assert "exceeded its progress deadline: look at its pods." in pending(user, "failing", "RolloutStalled")
         assert user.child(first).is_live
-        assert "RolloutStalled" in [event["reason"] for event in user.world.events("failing")]
+        assert user.world.reasons("failing", "RolloutStalled")
 
     wait_rolled_out(user, "failing")
     user.wait_revoked(first)

@@ -25,8 +25,9 @@ def request_rotation(user: User, name: str, value: str) -> None:
     user.annotate(name, rotate_requested_at=value)
 
 
-def triggers(user: User, name: str) -> list[str]:
-    """The causes of the rotations that were announced, oldest first."""
+def triggers(user: User, name: str, count: int = 1) -> list[str]:
+    """The causes of the rotations that were announced, oldest first; ``count`` of them are awaited."""
+    user.world.reasons(name, "Rotated", count)
     notes = [event["note"] for event in user.world.events(name) if event["reason"] == "Rotated"]
     return [note.rpartition("Cause: ")[2].rstrip(".") for note in notes]
 
@@ -89,7 +90,7 @@ def test_a_request_is_answered_once_per_value_and_echoed(user: User) -> None:
     request_rotation(user, "asked", "any other text")
     third = user.wait_rotated("asked", second["current"]["id"])["status"]
     assert third["rotation"]["lastHandledRequest"] == "any other text"
-    assert triggers(user, "asked") == ["RotationRequested", "RotationRequested"]
+    assert triggers(user, "asked", 2) == ["RotationRequested", "RotationRequested"]
     assert len(user.minted("asked")) == 3
 
 
@@ -160,7 +161,7 @@ def test_an_annotation_that_is_no_schedule_is_told_and_the_last_good_one_goes_on
     assert "the hour '25' of the schedule '0 25 * * *' is wrong: use 0 to 23" in told["message"]
     conditions = user.conditions("unreadable")
     assert (conditions["Ready"]["status"], conditions["Stalled"]["reason"]) == ("True", "InvalidSchedule")
-    assert "InvalidSchedule" in [event["reason"] for event in user.world.events("unreadable")]
+    assert user.world.reasons("unreadable", "InvalidSchedule")
     assert user.status("unreadable")["rotation"] == planned
 
     last_rotated(user, "unreadable", LONG_AGO)

@@ -153,6 +153,16 @@ class World:
         mine = [item for item in items if item["regarding"]["name"] == name]
         return sorted(mine, key=lambda item: str(item["eventTime"]))
 
+    def reasons(self, name: str, until: str, count: int = 1) -> list[str]:
+        """The reasons of those events, once ``count`` of them are ``until``: an event is written after what it tells."""
+
+        def told() -> list[str] | None:
+            reasons = [event["reason"] for event in self.events(name)]
+            assert reasons.count(until) >= count, reasons
+            return reasons
+
+        return eventually(told, f"an event tells of {name}: {until}")
+
     # --- the end ------------------------------------------------------------------------------------------------
 
     def close(self) -> None:

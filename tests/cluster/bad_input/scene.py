@@ -127,6 +127,10 @@ class Scene:
         mine = [item for item in items["items"] if item["regarding"]["name"] == name]
         return [item["reason"] for item in mine if item["type"] == "Warning"]
 
+    def wait_warned(self, name: str, namespace: str | None = None) -> list[str]:
+        """The same, once there is one: an event is written after the condition that it tells of."""
+        return eventually(lambda: self.warnings(name, namespace), f"an event warns of {name}")
+
     def minted(self, name: str) -> list[Child]:
         """Every key ever minted for a SaperlyKey, oldest first."""
         return [row for row in self.vendor.ledger() if row.name.startswith(f"{name} [")]

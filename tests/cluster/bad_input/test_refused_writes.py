@@ -39,7 +39,7 @@ def test_without_the_right_to_write_secrets_nothing_is_minted_until_it_is_given_
         assert conditions["Stalled"]["reason"] == "SecretWriteRefused"
         assert "403" in conditions["Ready"]["message"]
         assert "check RBAC" in conditions["Ready"]["message"]
-        assert scene.warnings("rights") == ["SecretWriteRefused"]
+        assert scene.wait_warned("rights") == ["SecretWriteRefused"]
         assert cost.calls == []
         assert cost.dry_runs <= 2 + watch.seconds
     scene.assert_one_live_key("rights")
@@ -62,14 +62,14 @@ def test_a_write_refused_after_a_passed_dry_run_costs_few_mints_none_of_which_st
     assert conditions["Ready"]["reason"] == "SecretWriteRefused"
     assert conditions["Stalled"]["status"] == "True"
     assert "admission policies" in conditions["Ready"]["message"]
-    assert scene.warnings("after-dry-run", namespace) == ["SecretWriteRefused"]
+    assert scene.wait_warned("after-dry-run", namespace) == ["SecretWriteRefused"]
     assert 1 <= len(scene.minted("after-dry-run")) <= 3
     assert len(scene.live("after-dry-run")) <= 1, "the one whose write is still being tried, at most"
 
     for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
         scene.kubectl("delete", kind, "after-dry-run")
     scene.assert_one_live_key("after-dry-run", namespace)
-    assert scene.warnings("after-dry-run", namespace) == ["SecretWriteRefused"]
+    assert scene.wait_warned("after-dry-run", namespace) == ["SecretWriteRefused"]
 
 
 def _wait_policy_denies(scene: Scene, namespace: str) -> None:
@@ -154,7 +154,7 @@ def test_a_service_key_revoked_later_stalls_the_next_rotation_and_leaves_the_key
     assert conditions["Ready"]["status"] == "True"
     assert conditions["Stalled"]["reason"] == "ServiceKeyRejected"
     assert "Put a valid one" in conditions["Ready"]["message"]
-    assert scene.warnings("revoked-later") == ["ServiceKeyRejected"]
+    assert scene.wait_warned("revoked-later") == ["ServiceKeyRejected"]
     assert [row.id for row in scene.live("revoked-later")] == [before.id]
 
     scene.add_service_key("revoked-later")
