@@ -183,10 +183,15 @@ class InterruptedVendor(httpx.AsyncBaseTransport):
             return await effect()
         # Asked when it is sent: what arrives late may find its object gone, and was right to be sent all the same.
         await self._invariants.check(message)
-        what = f"vendor {request.method} {message.path} {_asked_name(message)}".rstrip()
+        what = f"vendor {request.method} {message.path} {_asked_name(message, self._core)}".rstrip()
         return await self._interruptions.around(what, effect, httpx.ReadError("lost", request=request))
 
 
-def _asked_name(message: Request) -> str:
-    """The name that a mint asks for, tag and all."""
-    return str(json.loads(message.body)["name"]) if message.method == "POST" else ""
+def _asked_name(message: Request, core: Core) -> str:
+    """The name that a mint asks for, tag and all, or that a rotated key inherits."""
+    if message.method != "POST":
+        return ""
+    if message.body:
+        return str(json.loads(message.body)["name"])
+    child = core.store.child(message.path.split("/")[-2])
+    return child.name if child is not None else ""

@@ -46,6 +46,14 @@ async def rotation_requested(world: World) -> None:
     await world.live_on(hours=4)
 
 
+async def rotated_in_one_step(world: World) -> None:
+    await world.apply("support", rotation={"strategy": "Atomic"})
+    await world.live_on(hours=2)
+    await world.use_keys()
+    await world.annotate("support", rotate_requested_at="now")
+    await world.live_on(hours=4)
+
+
 async def deleted(world: World) -> None:
     await first_key(world)
     await world.delete("support")
@@ -72,6 +80,7 @@ KEEPING: dict[str, tuple[Story, str, str]] = {
     "attributes changed": (attributes_changed, "support", "SAPERLY_API_KEY"),
     "Secret renamed": (secret_renamed, "renamed", "TOKEN"),
     "rotation requested": (rotation_requested, "support", "SAPERLY_API_KEY"),
+    "rotated in one step": (rotated_in_one_step, "support", "SAPERLY_API_KEY"),
 }
 ENDING: dict[str, tuple[Story, int]] = {
     "deleted": (deleted, 0),

@@ -16,7 +16,7 @@ The order of effects is what keeps a key from being lost; told as a crash after 
 from collections.abc import Awaitable
 from typing import assert_never
 
-from saperly_operator.controller import act_mint, act_retire, act_secret, act_status
+from saperly_operator.controller import act_mint, act_retire, act_rotate, act_secret, act_status
 from saperly_operator.controller.tools import Tools
 from saperly_operator.lifecycle import steps
 from saperly_operator.lifecycle.observed import Observed
@@ -28,6 +28,7 @@ Effect = (
     | steps.StoreIntent
     | steps.TakeOver
     | steps.Mint
+    | steps.Rotate
     | steps.WriteSecret
     | steps.Record
     | steps.Fence
@@ -69,6 +70,8 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_mint.take_over(tools, observed, decision)
         case steps.Mint():
             return act_mint.mint(tools, observed, step, decision)
+        case steps.Rotate():
+            return act_rotate.rotate(tools, observed, step, decision)
         case steps.WriteSecret():
             return act_secret.write_secret(tools, observed, step)
         case steps.Fence():

@@ -20,6 +20,7 @@ from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.naming import released_name
 from saperly_operator.lifecycle.observed import Observed
+from saperly_operator.lifecycle.references import rotated_away
 from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent, UpdateKey
 from saperly_operator.lifecycle.transitions import attributes_sent, failed, key_gone, retirement_held
 from saperly_operator.resources import annotations, reasons
@@ -51,7 +52,7 @@ def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str
     key = observed.key
     if _may_revoke_all(observed):
         return None
-    for name in {key.secret_name, kept_target(key).secret}:
+    for name in sorted({key.secret_name, kept_target(key).secret, *observed.stray_secrets}):
         view = tools.cache.secret((key.namespace, name))
         if view is not None and view.record is not None and view.record.key_id == entry.id:
             return f"it is the key in the Secret {name}"
@@ -78,7 +79,7 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
             await _hold(tools, observed, ref, decision, _USED)
             return
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
-        gone = await _is_revoked_now(tools, handle, ref)
+        gone = await _is_dead_already(tools, observed, handle, ref) or await _is_revoked_now(tools, handle, ref)
     except GateShut as shut:
         _put_off(tools, observed, retire_work(ref), shut)
         return
@@ -106,6 +107,14 @@ async def _is_in_use(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
     if row.revoked_at is not None or row.last_used_at is None:
         return False
     return tools.clock.now() - row.last_used_at < tools.timings.idle_before_revoke
+
+
+async def _is_dead_already(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef) -> bool:
+    """A key that was replaced in one step needs no revoke, and the vendor's own row says so."""
+    if not rotated_away(observed.key.status, ref.id):
+        return False
+    row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+    return row.revoked_at is not None
 
 
 async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:

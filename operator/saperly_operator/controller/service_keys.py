@@ -108,11 +108,11 @@ class ServiceKeys:
         if handle is None:
             return problem
         manage = self._closed(handle, Operation.REVOKE)
-        mint = self._closed(handle, Operation.MINT)
+        mint, rotate = self._closed(handle, Operation.MINT), self._closed(handle, Operation.ROTATE)
         if problem is not None:
             never = GateClosed(self._clock.now() + timedelta(minutes=1), problem.reason, problem.message, True)
-            mint = never
-        return ServiceKeyUsable(handle.prefix, handle.material, mint=mint, manage=manage)
+            mint = rotate = never
+        return ServiceKeyUsable(handle.prefix, handle.material, mint=mint, manage=manage, rotate=rotate)
 
     def _closed(self, handle: Handle, operation: Operation) -> GateClosed | None:
         now = self._clock.monotonic()

@@ -17,7 +17,7 @@ from enum import Enum
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import SecretStatus
+from saperly_operator.resources.saperly_key_status import Intent, Operation, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
 from saperly_operator.saperly.models import ChildKey
 
@@ -95,13 +95,18 @@ class GateClosed:
 class ServiceKeyUsable:
     """A service key that may be used now, except where a gate is closed.
 
-    ``material`` tells it from another. ``mint`` and ``manage`` are its gates for POST, and for all other calls of one
-    key."""
+    ``material`` tells it from another. ``mint`` and ``rotate`` are its gates for the two POSTs, ``manage`` for all
+    other calls of one key."""
 
     prefix: str
     material: str = ""
     mint: GateClosed | None = None
     manage: GateClosed | None = None
+    rotate: GateClosed | None = None
+
+    def gate(self, operation: Operation) -> GateClosed | None:
+        """The gate for beginning that operation."""
+        return self.mint if operation is Operation.MINT else self.rotate
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +171,10 @@ class RedactedKey:
 
 @dataclass(frozen=True, slots=True)
 class PreflightPassed:
-    """The Secret's write was proven by a dry run at ``at``, and a mint's turn is reserved."""
+    """The Secret's write was proven by a dry run at ``at``, and a turn for the operation is reserved."""
 
     at: datetime
+    operation: Operation = Operation.MINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,13 @@ class SweepView:
     def tagged(self, serial: int) -> tuple[ChildKey, ...]:
         """The rows minted under ``serial``."""
         return tuple(row for row in self.rows if (tag := Tag.parse(row.name)) and tag.serial == serial)
+
+    def brought_about(self, intent: Intent) -> tuple[ChildKey, ...]:
+        """The rows that exist because of ``intent``. A rotated key bears the name, and so the tag, of the one before
+        it until that is put right: what tells it is whose place it took."""
+        if intent.operation is Operation.ROTATE:
+            return tuple(row for row in self.rows if row.rotated_from == intent.rotates)
+        return self.tagged(intent.serial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +254,19 @@ class Observed:
         if current is None or kept is None:
             return False
         return holds(self.former_secret or self.secret, kept)
+
+    @property
+    def current_is_dead(self) -> bool:
+        """Whether the current key was replaced at Saperly in one step, and its successor is not in the Secret."""
+        status, memory = self.key.status, self.memory
+        current, intent = status.current, status.intent
+        failed = status.rotation.failed if status.rotation is not None else None
+        if current is None:
+            return False
+        if failed is not None and failed.id == current.id:
+            return failed.dead
+        answers = (answer.serial for answer in (memory.held, memory.redacted) if answer is not None)
+        return intent is not None and intent.rotates == current.id and intent.serial in answers
 
     @property
     def is_live(self) -> bool:

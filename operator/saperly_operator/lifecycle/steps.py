@@ -7,7 +7,14 @@ handled there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.resources.saperly_key_status import Intent, KeyAttribute, KeyRef, RetiringKey, SecretStatus
+from saperly_operator.resources.saperly_key_status import (
+    Intent,
+    KeyAttribute,
+    KeyRef,
+    Operation,
+    RetiringKey,
+    SecretStatus,
+)
 from saperly_operator.saperly.models import UpdateRequest
 
 # --- rest ----------------------------------------------------------------------------------------------------------
@@ -67,10 +74,11 @@ class AddFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Reserve a turn for a mint and prove, by a dry run, that the Secret could be written."""
+    """Reserve a turn for the operation and prove, by a dry run, that the Secret could be written."""
 
     provider: str
     service_key: str
+    operation: Operation = Operation.MINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,13 @@ class TakeOver:
 @dataclass(frozen=True, slots=True)
 class Mint:
     """POST the stored request under the stored Idempotency-Key."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """POST for a key in the place of the one that the intent names, under the stored Idempotency-Key."""
 
     intent: Intent
 
@@ -215,6 +230,7 @@ Step = (
     | StoreIntent
     | TakeOver
     | Mint
+    | Rotate
     | WriteSecret
     | Record
     | Fence

@@ -8,8 +8,10 @@ serial never falls.
 from datetime import datetime, timedelta
 
 from saperly_operator.lifecycle.references import retiring
-from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources import reasons
+from saperly_operator.resources.saperly_key import RotationStrategy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import (
+    FailedRotation,
     Failure,
     Intent,
     KeyAttribute,
@@ -36,8 +38,28 @@ def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus
 
 
 def intent_abandoned(status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure) -> SaperlyKeyStatus:
-    """The intent's request is not sent again; what it minted is on its way out."""
-    return status.changed(intent=None, retiring=_joined(status.retiring, lost), failure=failure)
+    """The intent's request is not sent again; what it brought about is on its way out."""
+    after = status.changed(intent=None, retiring=_joined(status.retiring, lost), failure=failure)
+    # A successor that there is took the place of the key that it names, in one transaction: that one is dead.
+    return _rotation_failed(after, status.intent, dead=bool(lost))
+
+
+def rotation_lost(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
+    """The key was replaced in one step, nobody knows by which: that one is an orphan that the sweep will find."""
+    return _rotation_failed(status.changed(intent=None, failure=failure), status.intent, dead=True)
+
+
+def rotation_refused(status: SaperlyKeyStatus) -> SaperlyKeyStatus:
+    """Saperly does not replace this key in one step. Nothing was minted; a mint is to take its place."""
+    after = status.changed(intent=None, failure=None, recent_intents=status.recent_intents[:-1])
+    return _rotation_failed(after, status.intent, dead=False)
+
+
+def _rotation_failed(after: SaperlyKeyStatus, intent: Intent | None, *, dead: bool) -> SaperlyKeyStatus:
+    if intent is None or intent.rotates is None:
+        return after
+    failed = FailedRotation(id=intent.rotates, dead=dead)
+    return after.changed(rotation=(after.rotation or RotationStatus()).changed(failed=failed))
 
 
 def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
@@ -56,15 +78,18 @@ def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
 def key_delivered(
     key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, overlap: timedelta
 ) -> SaperlyKeyStatus:
-    """The Secret holds ``current``; what it held before lives on for ``overlap`` and then goes."""
+    """The Secret holds ``current``; what it held before lives on for ``overlap`` and then goes, unless it is dead already
+    or was to be replaced in one step."""
     status = key.status
     before, intent = status.current, status.intent
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)
     reason = intent.trigger if intent is not None else "Replaced"
+    if _ends_at_once(key, current):
+        overlap = timedelta(0)
     old = (retiring(before, reason, now + overlap),) if before is not None else ()
     rotation = (status.rotation or RotationStatus()).changed(
-        last_rotated_at=now, last_handled_request=answered_request(key)
+        last_rotated_at=now, last_handled_request=answered_request(key), failed=None
     )
     return status.changed(
         current=current,
@@ -74,6 +99,16 @@ def key_delivered(
         failure=None,
         rotation=rotation,
     )
+
+
+def _ends_at_once(key: SaperlyKey, current: KeyRef) -> bool:
+    """Whether nothing is gained by an overlap: the key before ``current`` is dead, or whoever asked wants it to be."""
+    before, intent, rotation = key.status.current, key.status.intent, key.status.rotation
+    failed = rotation.failed if rotation is not None else None
+    if before is None or current.rotated_from == before.id or (failed is not None and failed.id == before.id):
+        return True
+    asked = intent is not None and intent.trigger in {reasons.ROTATION_REQUESTED, reasons.ROTATION_SCHEDULED}
+    return asked and key.spec.rotation.strategy is RotationStrategy.ATOMIC
 
 
 def answered_request(key: SaperlyKey) -> str | None:

@@ -41,6 +41,9 @@ AVAILABLE: Final = "Available"
 MINTING: Final = "Minting"
 """A key is being minted."""
 
+ROTATING: Final = "Rotating"
+"""The key is being replaced in one step at Saperly (strategy Atomic)."""
+
 WRITING_SECRET: Final = "WritingSecret"
 """A minted key is being written into the Secret."""
 
@@ -128,6 +131,9 @@ ROTATION_REQUESTED: Final = "RotationRequested"
 
 ROTATION_SCHEDULED: Final = "RotationScheduled"
 """The rotation schedule came due."""
+
+ROTATION_LOST: Final = "RotationLost"
+"""The key was replaced in one step at Saperly and its successor's plaintext was lost; another is minted at once."""
 
 # The provider and what it permits.
 

@@ -120,6 +120,7 @@ REFUSED = table(
     Refused("spec.rotation.overlap", "3600", DURATION),
     Refused("spec.rotation.overlap", 3600, "must be of type string"),
     Refused("spec.rotation.jitter", "10 min", DURATION),
+    Refused("spec.rotation.strategy", "atomic", 'supported values: "Overlap", "Atomic"'),
     Refused("spec.deletionPolicy", "Delete", 'supported values: "Revoke", "Orphan"'),
     Refused("spec.suspend", "yes", "must be of type boolean"),
 )
@@ -156,6 +157,8 @@ ACCEPTED = table(
     Accepted("spec.rotation.overlap", "0s"),
     Accepted("spec.rotation.overlap", "1d2h3m4s"),
     Accepted("spec.rotation.jitter", "0s"),
+    Accepted("spec.rotation.strategy", "Overlap"),
+    Accepted("spec.rotation.strategy", "Atomic"),
     Accepted("spec.deletionPolicy", "Revoke"),
     Accepted("spec.deletionPolicy", "Orphan"),
     Accepted("spec.suspend", True),
@@ -236,7 +239,7 @@ def test_an_empty_spec_is_enough_and_shows_what_is_in_force(judge: Judge) -> Non
         "providerRef": {"kind": "ClusterSaperlyProvider", "name": "default"},
         "permissions": "call_only",
         "secret": {"key": "SAPERLY_API_KEY", "type": "Opaque"},
-        "rotation": {"overlap": "1h", "jitter": "10m"},
+        "rotation": {"strategy": "Overlap", "overlap": "1h", "jitter": "10m"},
         "deletionPolicy": "Revoke",
         "suspend": False,
     }

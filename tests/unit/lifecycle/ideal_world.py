@@ -118,6 +118,7 @@ class IdealWorld:
                 | steps.StoreIntent()
                 | steps.TakeOver()
                 | steps.Mint()
+                | steps.Rotate()
                 | steps.WriteSecret()
                 | steps.Record()
                 | steps.Fence()
@@ -142,13 +143,13 @@ class IdealWorld:
         match step:
             case steps.AddFinalizer():
                 self.key = self.key.changed(metadata=self.key.metadata.changed(finalizers=(annotations.FINALIZER,)))
-            case steps.Preflight():
-                self.memory = replace(self.memory, preflight=PreflightPassed(self.now))
+            case steps.Preflight(operation=operation):
+                self.memory = replace(self.memory, preflight=PreflightPassed(self.now, operation))
             case steps.StoreIntent(intent):
                 self._store(transitions.intent_stored(status, intent, INSTALLATION))
             case steps.TakeOver():
                 self._store(transitions.intent_taken_over(status, HOLDER))
-            case steps.Mint(intent):
+            case steps.Mint(intent) | steps.Rotate(intent):
                 self._post(intent)
             case steps.WriteSecret(intent):
                 held = self.memory.held
@@ -183,8 +184,13 @@ class IdealWorld:
         self.memory = replace(self.memory, held=HeldKey(intent.serial, self.mint(intent)))
 
     def mint(self, intent: Intent) -> ChildKey:
-        """The vendor mints under an intent, and remembers its Idempotency-Key."""
+        """The vendor mints or rotates under an intent, and remembers its Idempotency-Key."""
         row = a_row(intent.serial, created_at=self.now)
+        if intent.rotates is not None:
+            old = self.rows[intent.rotates]
+            assert old.revoked_at is None, "nobody asks to rotate a key that is known to be dead"
+            self.rows[old.id] = old.model_copy(update={"revoked_at": self.now})
+            row = row.model_copy(update={"name": old.name, "rotated_from": old.id})
         assert row.id not in self.rows, "a serial is used once"
         self.rows[row.id] = row
         self.answered[intent.idempotency_key] = row.id

@@ -22,7 +22,13 @@ from saperly_operator.lifecycle.observed import (
     SweepView,
 )
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key_status import Failure, RotationStatus, SaperlyKeyStatus
+from saperly_operator.resources.saperly_key_status import (
+    FailedRotation,
+    Failure,
+    Operation,
+    RotationStatus,
+    SaperlyKeyStatus,
+)
 from saperly_operator.saperly.models import ChildKey
 from tests.builders import (
     DAY,
@@ -88,13 +94,14 @@ GATES = st.none() | st.builds(
 
 
 ROTATIONS = st.builds(
-    lambda at, schedule, since, handled: RotationStatus(
-        last_rotated_at=at, schedule=schedule, schedule_since=since, last_handled_request=handled
+    lambda at, schedule, since, handled, failed: RotationStatus(
+        last_rotated_at=at, schedule=schedule, schedule_since=since, last_handled_request=handled, failed=failed
     ),
     MOMENTS,
     st.sampled_from([None, "1h", "0 3 * * 1", "often"]),
     st.none() | MOMENTS,
     st.sampled_from([None, "true"]),
+    st.sampled_from([None, None, FailedRotation(id="key-4", dead=True), FailedRotation(id="key-4", dead=False)]),
 )
 
 
@@ -107,11 +114,13 @@ def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
     changes: dict[str, Any] = {}
     if intent is not None:
         started_at, ours, same_material = intent
+        rotates: dict[str, Any] = {"operation": Operation.ROTATE, "rotates": "key-4", "request": ""}
         changes["intent"] = an_intent(
             5,
             started_at=started_at,
             holder=HOLDER if ours else OTHER_HOLDER,
             material=MATERIAL if same_material else "another",
+            **(rotates if has_key and draw(st.booleans()) else {}),
         )
     if has_key:
         changes |= {"current": a_ref(4), "secret": draw(st.sampled_from([KEPT, KEPT.changed(name="before")]))}
@@ -137,6 +146,7 @@ SPECS = st.fixed_dictionaries(
                 {"schedule": "0 3 * * 1"},
                 {"schedule": "often"},
                 {"schedule": "@hourly", "overlap": "1d"},
+                {"schedule": "1h", "strategy": "Atomic"},
             ]
         ),
     },
@@ -222,6 +232,7 @@ MEMORIES = st.builds(
     ),
     preflight=st.none()
     | MOMENTS.map(PreflightPassed)
+    | MOMENTS.map(lambda at: PreflightPassed(at, Operation.ROTATE))
     | MOMENTS.map(lambda at: PreflightRefused(at, reasons.QUOTA_EXCEEDED, "Full.")),
     sweeps=SWEEPS,
     not_before=st.dictionaries(
@@ -270,5 +281,11 @@ def unhindered(draw: st.DrawFn) -> Observed:
         service_keys={(PROVIDER, ENTRY): a_service_key()},
         older_claimant=None,
         myself=changed(look.myself, confirmed=True),
-        memory=changed(look.memory, preflight=PreflightPassed(NOW), redacted=None, held=None, not_before={}),
+        memory=changed(
+            look.memory,
+            preflight=PreflightPassed(NOW, draw(st.sampled_from(Operation))),
+            redacted=None,
+            held=None,
+            not_before={},
+        ),
     )

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from saperly_operator.lifecycle import transitions
 from saperly_operator.lifecycle.references import referenced_ids
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key_status import Failure, KeyAttribute, RotationStatus, SaperlyKeyStatus
+from saperly_operator.resources.saperly_key_status import (
+    FailedRotation,
+    Failure,
+    KeyAttribute,
+    Operation,
+    RotationStatus,
+    SaperlyKeyStatus,
+)
 from tests.builders import (
     HOUR,
     INSTALLATION,
@@ -28,7 +35,7 @@ from tests.builders import (
 Change = Callable[[SaperlyKeyStatus], SaperlyKeyStatus]
 
 FAILURE = Failure(code=reasons.OUTCOME_UNKNOWN, count=1, retry_at=NOW)
-ONE_HOUR = timedelta(hours=1)
+ONE_HOUR, ZERO = timedelta(hours=1), timedelta(0)
 
 
 def delivering(serial: int) -> Change:
@@ -170,6 +177,65 @@ def test_a_delivery_answers_the_request_that_was_there_when_it_was_begun(
     status = transitions.key_delivered(a_key(before, {"annotations": marks}), a_ref(2), KEPT, NOW, ONE_HOUR)
     assert status.rotation is not None
     assert status.rotation.last_handled_request == expected
+
+
+ROTATING = an_intent(2, operation=Operation.ROTATE, rotates="key-1", request="", trigger=reasons.ROTATION_REQUESTED)
+
+
+def failed_rotation(status: SaperlyKeyStatus) -> FailedRotation | None:
+    return status.rotation.failed if status.rotation is not None else None
+
+
+def test_a_rotation_given_up_with_a_successor_leaves_a_dead_key_and_one_without_leaves_a_live_one() -> None:
+    before = a_delivered_status(1, intent=ROTATING)
+    dead = transitions.intent_abandoned(before, (a_retiring(2),), FAILURE)
+    assert failed_rotation(dead) == FailedRotation(id="key-1", dead=True)
+    assert dead.current == before.current, "it stays current until another takes its place"
+    assert failed_rotation(transitions.intent_abandoned(before, (), FAILURE)) == FailedRotation(
+        id="key-1", dead=False
+    )
+
+
+def test_a_mint_given_up_says_nothing_of_the_key_in_the_secret() -> None:
+    status = a_delivered_status(1, intent=an_intent(2))
+    assert failed_rotation(transitions.intent_abandoned(status, (a_retiring(2),), FAILURE)) is None
+
+
+def test_a_rotation_that_took_effect_unseen_leaves_a_dead_key_and_keeps_its_place_among_the_hours_mints() -> None:
+    before = a_delivered_status(1, intent=ROTATING, recent_intents=(NOW,))
+    lost = transitions.rotation_lost(before, FAILURE)
+    assert failed_rotation(lost) == FailedRotation(id="key-1", dead=True)
+    assert (lost.intent, lost.failure, lost.recent_intents) == (None, FAILURE, (NOW,))
+
+
+def test_a_rotation_refused_minted_nothing() -> None:
+    before = a_delivered_status(1, intent=ROTATING, recent_intents=(NOW - HOUR, NOW), failure=FAILURE)
+    refused = transitions.rotation_refused(before)
+    assert failed_rotation(refused) == FailedRotation(id="key-1", dead=False)
+    assert (refused.intent, refused.failure, refused.recent_intents) == (None, None, (NOW - HOUR,))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "trigger", "rotated_from", "failed", "ends"),
+    [
+        pytest.param("Overlap", reasons.ROTATION_REQUESTED, None, None, HOUR, id="overlap"),
+        pytest.param("Atomic", reasons.ROTATION_REQUESTED, "key-1", None, ZERO, id="replaced in one step"),
+        pytest.param("Overlap", reasons.ROTATION_REQUESTED, "key-1", None, ZERO, id="the strategy changed meanwhile"),
+        pytest.param("Overlap", reasons.ROTATION_LOST, None, "key-1", ZERO, id="a dead key"),
+        pytest.param("Atomic", reasons.ROTATION_SCHEDULED, None, None, ZERO, id="asked for in one step, minted"),
+        pytest.param("Atomic", reasons.SECRET_MISSING, None, None, HOUR, id="nobody asked for its end"),
+        pytest.param("Atomic", reasons.PROVIDER_CHANGED, None, None, HOUR, id="another provider"),
+    ],
+)
+def test_how_long_the_key_before_lives_on(
+    strategy: str, trigger: str, rotated_from: str | None, failed: str | None, ends: timedelta
+) -> None:
+    rotation = RotationStatus(failed=FailedRotation(id=failed, dead=True) if failed else None)
+    before = a_delivered_status(1, intent=an_intent(2, trigger=trigger), rotation=rotation)
+    key = a_key(before, rotation={"strategy": strategy})
+    status = transitions.key_delivered(key, a_ref(2, rotated_from=rotated_from), KEPT, NOW, ONE_HOUR)
+    assert [entry.revoke_after for entry in status.retiring] == [NOW + ends]
+    assert failed_rotation(status) is None, "made up for"
 
 
 def test_a_move_changes_only_where_the_key_is() -> None:
