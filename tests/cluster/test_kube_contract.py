@@ -1,5 +1,6 @@
 """The real API server keeps the contract that the one in memory is held to (tests/contract/kube)."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from kubernetes.aio import client as kubernetes_client
 from kubernetes.aio import config as kubernetes_config
 
-from saperly_operator.kube.api import Kube, RestKube
+from saperly_operator.kube.api import Kube, Object, Resource, RestKube
 from tests.cluster.conftest import Kubectl
 from tests.contract.kube.contract import KubeContract
 from tests.support.waiting import eventually
@@ -53,3 +54,11 @@ class TestRealKube(KubeContract):
     async def begin_end(self, kube: Kube, namespace: str) -> None:
         del kube
         self.kubectl("delete", "namespace", namespace, "--wait=false")
+
+    async def watched(
+        self, kube: Kube, namespace: str, resource: Resource, since: str, labels: str = ""
+    ) -> list[tuple[str, Object]]:
+        del kube
+        query = f"watch=1&resourceVersion={since}&timeoutSeconds=1&labelSelector={labels}"
+        lines = self.kubectl("get", "--raw", f"{resource.path(namespace)}?{query}").splitlines()
+        return [(event["type"], event["object"]) for event in map(json.loads, lines)]

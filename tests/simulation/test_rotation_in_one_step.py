@@ -12,28 +12,37 @@ from typing import Any
 import pytest
 
 from saperly_operator.simulator.state import Child
-from tests.simulation.interruptions import Event, Interruptions
+from tests.simulation.interruptions import Call, Event, Interruptions, Result, Stalling
 from tests.simulation.virtual_time import run_virtually
 from tests.simulation.world import World
 
 ATOMIC = {"rotation": {"strategy": "Atomic"}}
-SECRET_WRITTEN = 4
-"""The call of a rotation that delivers: after the dry run, the intent and the POST."""
+ROTATE, SECRET = "/rotate", "patch secrets"
+"""How the two calls read after which the old key is dead, and after which the new one is in its place."""
 
 
 class Meddled(Interruptions):
-    """Somebody does something right after a call, as long as ``deed`` is told at which."""
+    """Somebody does something right after the call ``at``; ``spoilt`` is what happens at each call of a kind, in turn,
+    by a part of its text."""
 
     at: int = 0
     deed: Callable[[], Awaitable[None]] | None = None
+    spoilt: tuple[tuple[str, Event], ...] = ()
 
-    async def around(self, what: str, effect: Callable[[], Awaitable[Any]], lost: Exception) -> Any:
+    def left(self) -> int:
+        """How many calls are still to be spoilt."""
+        return len(self.spoilt)
+
+    async def around(self, process: Stalling, call: Call[Result]) -> Result:
         number = self.calls + 1
+        if self.spoilt and self.spoilt[0][0] in call.what:
+            self.plan[number] = self.spoilt[0][1]
+            self.spoilt = self.spoilt[1:]
         try:
-            return await super().around(what, effect, lost)
+            return await super().around(process, call)
         finally:
             if number == self.at and self.deed is not None:
-                self.trace.append("*** somebody meddles")
+                self.note("", "*** somebody meddles")
                 await self.deed()
 
 
@@ -60,7 +69,7 @@ async def ends_well(world: World, *, keys: int, secret: str = "support") -> list
     assert key.status.rotation is not None
     assert key.status.rotation.failed is None
     ledger = sorted(world.ledger(), key=lambda child: child.created_at)
-    assert len(ledger) == keys, "\n".join(world.interruptions.trace)
+    assert len(ledger) == keys, world.story()
     return ledger
 
 
@@ -103,17 +112,12 @@ def test_in_one_step_the_old_key_dies_and_its_successor_is_named_anew() -> None:
 @pytest.mark.parametrize("again", [Event.LOST_AFTER, Event.CRASH_AFTER], ids=lambda event: event.name.lower())
 def test_a_rotate_answer_lost_twice(first: Event, again: Event) -> None:
     async def history() -> None:
-        world = await delivered()
-        rotate = calls(world) + 3  # after the dry run and the intent
-        replay = (
-            rotate + 3
-        )  # after a note of the failure and its event, or a takeover and what comes with a new process
-        world.interruptions.plan = {rotate: first, replay: again}
+        meddled = Meddled()
+        world = await delivered(meddled)
+        meddled.spoilt = ((ROTATE, first), (ROTATE, again))
         await ask(world)
         await world.live_on(hours=4)
-        told = [line for line in world.interruptions.trace if "/rotate" in line]
-        assert len(told) >= 2, "\n".join(world.interruptions.trace)
-        assert [line for line in told if "<-" in line] == told[:2], "\n".join(world.interruptions.trace)
+        assert meddled.left() == 0, world.story()
         ledger = await ends_well(world, keys=3)
         assert ledger[1].rotated_from == ledger[0].id, "the lost one"
         assert ledger[2].rotated_from is None, "minted at once"
@@ -156,8 +160,8 @@ def test_a_change_of_the_spec_while_the_key_is_being_replaced(change: dict[str, 
         await ask(world)
         await world.live_on(hours=4)
         await world.stop()
-        told = "\n".join(world.interruptions.trace)
-        assert "*** somebody meddles" in told
+        told = world.story()
+        assert "*** somebody meddles" in told, told
         (live,) = world.live()
         assert await world.digest(change.get("secret", {}).get("name", "support")) == live.digest, told
         assert live.agent_label == change.get("agentLabel"), told
@@ -179,11 +183,11 @@ def test_a_secret_renamed_while_a_key_is_on_its_way_is_followed_with_overlap_too
         meddled.at, meddled.deed = begun + call, lambda: world.apply("support", secret={"name": "renamed"})
         await ask(world)
         await world.live_on(hours=4)
-        told = "\n".join(world.interruptions.trace)
         ledger = await ends_well(world, keys=len(world.ledger()), secret="renamed")
-        assert len(ledger) <= 3, told
-        if call == SECRET_WRITTEN and event in {Event.CRASH_AFTER, Event.LOST_AFTER}:
-            assert len(ledger) == 2, f"the plaintext was in the Secret\n{told}"
+        assert len(ledger) <= 3, world.story()
+        spoilt = any(SECRET in line and "<-" in line for line in world.interruptions.trace)
+        if spoilt and event in {Event.CRASH_AFTER, Event.LOST_AFTER}:
+            assert len(ledger) == 2, f"the plaintext was in the Secret\n{world.story()}"
 
     for call in range(1, 9):
         run_virtually(history(call))
@@ -197,7 +201,7 @@ def test_two_troubles_in_one_rotation_cost_two_keys_at_most() -> None:
         await ask(world)
         await world.live_on(hours=5)
         ledger = await ends_well(world, keys=len(world.ledger()))
-        assert len(ledger) <= 4, "\n".join(world.interruptions.trace)
+        assert len(ledger) <= 4, world.story()
 
     rng = random.Random(7)
     for _ in range(150):
@@ -217,8 +221,8 @@ def test_a_deletion_while_the_key_is_being_replaced(policy: str, event: Event | 
         await ask(world)
         await world.live_on(hours=4)
         await world.stop()
-        told = "\n".join(world.interruptions.trace)
-        assert "*** somebody meddles" in told
+        told = world.story()
+        assert "*** somebody meddles" in told, told
         assert await world.key("support") is None, told
         if policy == "Revoke":
             assert world.live() == [], told
@@ -240,14 +244,15 @@ def test_with_orphan_the_plaintext_in_hand_still_reaches_the_secret() -> None:
     """The Secret's write is away for a while; meanwhile the object is deleted, and the old key is dead."""
 
     async def history() -> None:
-        world = await delivered(deletionPolicy="Orphan")
-        rotate = calls(world) + 3
-        world.interruptions.plan = {rotate + 1: Event.LOST_BEFORE, rotate + 2: Event.LOST_BEFORE}
+        meddled = Meddled()
+        world = await delivered(meddled, deletionPolicy="Orphan")
+        meddled.spoilt = ((SECRET, Event.LOST_BEFORE), (SECRET, Event.LOST_BEFORE))
         await ask(world)
         await world.live_on(seconds=2)
         await world.delete("support")
         await world.live_on(hours=4)
         await world.stop()
+        assert meddled.left() == 0
         assert await world.key("support") is None
         (live,) = world.live()
         assert await world.digest("support") == live.digest
@@ -257,14 +262,36 @@ def test_with_orphan_the_plaintext_in_hand_still_reaches_the_secret() -> None:
 
 def test_a_suspended_object_gets_the_key_that_it_is_owed() -> None:
     async def history() -> None:
-        world = await delivered()
-        rotate = calls(world) + 3
-        world.interruptions.plan = {rotate: Event.LOST_AFTER, rotate + 3: Event.LOST_AFTER}
+        meddled = Meddled()
+        world = await delivered(meddled)
+        meddled.spoilt = ((ROTATE, Event.LOST_AFTER), (ROTATE, Event.LOST_AFTER))
         await ask(world)
         await world.live_on(seconds=1)
         await world.apply("support", suspend=True)
         await world.live_on(hours=4)
         await ends_well(world, keys=3)
+
+    run_virtually(history())
+
+
+def test_an_object_does_not_go_before_a_list_showed_what_took_its_keys_place() -> None:
+    async def history() -> None:
+        meddled = Meddled()
+        world = await delivered(meddled)
+        meddled.spoilt = ((ROTATE, Event.LOST_AFTER), (ROTATE, Event.LOST_AFTER))
+        await ask(world)
+        await world.live_on(seconds=6)
+        key = await world.key("support")
+        assert key is not None
+        assert key.status.rotation is not None
+        (lost,) = key.status.rotation.lost
+        assert lost.replaced == world.ledger()[0].id
+        assert len(world.live()) == 2
+        await world.delete("support")
+        await world.live_on(minutes=5)
+        await world.stop()
+        assert await world.key("support") is None
+        assert world.live() == []
 
     run_virtually(history())
 

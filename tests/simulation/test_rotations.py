@@ -64,14 +64,14 @@ def test_an_outage_over_many_moments_is_made_up_for_by_one_rotation() -> None:
     async def history() -> None:
         world = await delivered(schedule="@hourly", overlap="10m")
         before = len(minted(world))
-        world.interruptions.vendor_is_down = True
+        world.vendor_is_down = True
         await world.live_on(hours=30)
         key = await world.key("support")
         assert key is not None
         told = {each.type: each.reason for each in key.status.conditions if each.status.value == "True"}
         assert reasons.ROTATION_OVERDUE in told
         assert reasons.READY in told, "the key in hand works"
-        world.interruptions.vendor_is_down = False
+        world.vendor_is_down = False
         await world.live_on(minutes=50)
         assert len(minted(world)) - before in {1, 2}, "one for the outage, and the regular one of this hour"
         await world.live_on(hours=10)

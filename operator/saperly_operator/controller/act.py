@@ -35,6 +35,7 @@ Effect = (
     | steps.AbandonIntent
     | steps.UpdateKey
     | steps.AdoptOrphans
+    | steps.AdoptSuccessors
     | steps.RepairSecret
     | steps.MoveSecret
     | steps.DeleteStraySecret
@@ -92,6 +93,8 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_status.abandon_intent(tools, observed, step, decision)
         case steps.AdoptOrphans():
             return act_status.adopt_orphans(tools, observed, step, decision)
+        case steps.AdoptSuccessors():
+            return act_status.adopt_successors(tools, observed, step, decision)
         case steps.UpdateKey():
             return act_retire.update_key(tools, observed, step, decision)
         case steps.Retire():

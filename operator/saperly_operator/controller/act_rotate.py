@@ -85,7 +85,9 @@ async def _rotate_failed(
             )
             news = Occurrence(EventType.WARNING, reasons.ROTATION_LOST, "Rotate", message)
             # Crash here: the intent still stands, and its key is looked at again.
-            await tools.statuses.store(observed.key, rotation_lost(status, failure), standing, news)
+            await tools.statuses.store(
+                observed.key, rotation_lost(status, failure, tools.clock.now()), standing, news
+            )
             scratch.close_intent()
         case _:
             await mint_failed(tools, observed, decision, error)

@@ -20,6 +20,9 @@ from saperly_operator.saperly.concealed import Credential
 
 EntryKey = tuple[ProviderKey, str]
 
+_SHORTEST_WAIT = 0.001
+"""Seconds."""
+
 _BREAKER_TEXTS = {
     "invalid_api_key": (
         reasons.SERVICE_KEY_REJECTED,
@@ -119,8 +122,10 @@ class ServiceKeys:
         wait = handle.gate.peek(operation, now)
         if wait is None:
             return None
-        until = self._clock.now() + timedelta(seconds=min(wait.until - now, 86400.0))
-        return gate_closed(wait, until)
+        # A gate that is shut is shut for a moment at least: wall time is coarser than the gate's own, and cut to
+        # microseconds the moment would seem to have come, for a decision that the gate then turns down, again and again.
+        seconds = min(max(wait.until - now, _SHORTEST_WAIT), 86400.0)
+        return gate_closed(wait, self._clock.now() + timedelta(seconds=seconds))
 
 
 def breaker_text(code: str) -> tuple[str, str]:

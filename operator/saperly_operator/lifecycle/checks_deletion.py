@@ -7,6 +7,7 @@ by name and lives on in its Secret, while old keys still end when they were to. 
 from saperly_operator.lifecycle.case import Case, first_of
 from saperly_operator.lifecycle.checks_intent import begun_after, service_key_replaced, swept_keys
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
+from saperly_operator.lifecycle.checks_rotate import successor_listed, successor_unlisted
 from saperly_operator.lifecycle.checks_written import record_if_written
 from saperly_operator.lifecycle.observed import SecretOwned
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
@@ -218,6 +219,8 @@ _CHECKS = (
     _service_key_replaced,
     _intent_unsettled,
     _intent_swept,
+    successor_listed,
+    successor_unlisted,
     _old_key_alive,
     _current_key_alive,
     _secret_left,

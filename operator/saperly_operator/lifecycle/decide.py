@@ -29,7 +29,7 @@ from saperly_operator.lifecycle.checks_keep import (
 )
 from saperly_operator.lifecycle.checks_mint import provider_unfit
 from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_found, retiring_key_due
-from saperly_operator.lifecycle.checks_rotate import rotation_lost
+from saperly_operator.lifecycle.checks_rotate import rotation_lost, successor_listed
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.rotation import plan_of
@@ -111,6 +111,7 @@ CHECKS: tuple[Check, ...] = (
     intent_open,
     rotation_lost,
     retiring_key_due,
+    successor_listed,
     orphan_found,
     _suspended,
     never_minted,

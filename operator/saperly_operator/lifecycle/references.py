@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from saperly_operator.lifecycle.attributes import Attributes
+from saperly_operator.lifecycle.naming import Tag
 from saperly_operator.resources.saperly_key_status import (
     Intent,
     KeyAttribute,
@@ -65,6 +66,21 @@ def referenced_ids(status: SaperlyKeyStatus) -> frozenset[str]:
     """The ids that status itself accounts for. Only the operator writes status, so these are ours without a tag."""
     current = [status.current.id] if status.current else []
     return frozenset([*current, *(entry.id for entry in status.retiring)])
+
+
+def listed_ref(row: ChildKey, provider: str, service_key: str) -> KeyRef:
+    """The reference to a key that a list of that service key showed under this object's tag."""
+    tag = Tag.parse(row.name)
+    return KeyRef(
+        id=row.id,
+        prefix=row.key_prefix,
+        serial=tag.serial if tag is not None else 0,
+        provider=provider,
+        service_key=service_key,
+        created_by=row.created_by_service_key_id,
+        minted_at=row.created_at,
+        rotated_from=row.rotated_from,
+    )
 
 
 def rotated_away(status: SaperlyKeyStatus, key_id: str) -> bool:

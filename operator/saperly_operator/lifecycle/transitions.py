@@ -16,6 +16,7 @@ from saperly_operator.resources.saperly_key_status import (
     Intent,
     KeyAttribute,
     KeyRef,
+    LostSuccessor,
     RetiringKey,
     RotationStatus,
     SaperlyKeyStatus,
@@ -44,9 +45,29 @@ def intent_abandoned(status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], fa
     return _rotation_failed(after, status.intent, dead=bool(lost))
 
 
-def rotation_lost(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
-    """The key was replaced in one step, nobody knows by which: that one is an orphan that the sweep will find."""
-    return _rotation_failed(status.changed(intent=None, failure=failure), status.intent, dead=True)
+def rotation_lost(status: SaperlyKeyStatus, failure: Failure, now: datetime) -> SaperlyKeyStatus:
+    """The key was replaced in one step, nobody knows by which: a list begun from ``now`` on will show that one."""
+    intent = status.intent
+    assert intent is not None
+    assert intent.rotates is not None
+    after = _rotation_failed(status.changed(intent=None, failure=failure), intent, dead=True)
+    # Times are stored in whole seconds, and a list begun in this one may have been begun too early.
+    lost = LostSuccessor(
+        replaced=intent.rotates,
+        provider=intent.provider,
+        service_key=intent.service_key,
+        since=now + timedelta(seconds=1),
+    )
+    rotation = after.rotation or RotationStatus()
+    others = tuple(each for each in rotation.lost if each.replaced != lost.replaced)
+    return after.changed(rotation=rotation.changed(lost=(*others, lost)))
+
+
+def successors_adopted(status: SaperlyKeyStatus, replaced: str, found: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
+    """What took the place of the key ``replaced`` is on its way out, or gone already."""
+    rotation = status.rotation or RotationStatus()
+    lost = tuple(each for each in rotation.lost if each.replaced != replaced)
+    return status.changed(retiring=_joined(status.retiring, found), rotation=rotation.changed(lost=lost))
 
 
 def rotation_refused(status: SaperlyKeyStatus) -> SaperlyKeyStatus:

@@ -120,6 +120,19 @@ class FailedRotation(ApiModel):
     is minted. False: Saperly did not replace it."""
 
 
+class LostSuccessor(ApiModel):
+    """A key that took another's place at Saperly in one step, and whose id nobody learned: it is found, and revoked."""
+
+    replaced: KeyId
+    """The id of the key whose place it took, by which Saperly's list tells it."""
+    provider: Annotated[str, Field(max_length=300)]
+    """The provider of both, as Kind/name."""
+    service_key: Annotated[str, Field(max_length=63)]
+    """The entry of the provider's serviceKeys that made both."""
+    since: Timestamp
+    """A list of keys begun after this time shows it."""
+
+
 class RotationStatus(ApiModel):
     """What is known of rotations."""
 
@@ -136,6 +149,8 @@ class RotationStatus(ApiModel):
     """When that schedule was first seen; moments of a cron expression before this time do not count."""
     failed: FailedRotation | None = None
     """The rotation in one step that is being made up for by a mint, if one is."""
+    lost: Annotated[tuple[LostSuccessor, ...], Field(max_length=8), ListMap(keys=("replaced",))] = ()
+    """Keys that nobody knows and that Saperly's list will show."""
 
 
 class Failure(ApiModel):

@@ -73,6 +73,12 @@ class KubeContract(ABC):
     async def begin_end(self, kube: Kube, namespace: str) -> None:
         """Delete a namespace that something in it holds."""
 
+    @abstractmethod
+    async def watched(
+        self, kube: Kube, namespace: str, resource: Resource, since: str, labels: str = ""
+    ) -> list[tuple[str, Object]]:
+        """What a watch of one namespace shows of all that happened after the version ``since``."""
+
     # --- create and get -------------------------------------------------------------------------------------------
 
     async def test_what_was_created_is_read_back(self, kube: Kube, namespace: str) -> None:
@@ -338,6 +344,49 @@ class KubeContract(ABC):
             with pytest.raises(errors.NamespaceTerminating):
                 await kube.create(SECRETS, namespace, a_secret(), dry_run=dry_run)
         await self._patched(kube, namespace, named(held), {"metadata": {"finalizers": []}})
+
+    # --- watches ----------------------------------------------------------------------------------------------------
+
+    async def test_a_watch_shows_what_came_changed_and_went(self, kube: Kube, namespace: str) -> None:
+        begun = await kube.create(SECRETS, namespace, a_secret())
+        created = await kube.create(SECRETS, namespace, a_secret())
+        await kube.patch(SECRETS, namespace, named(created), {"data": {"TOKEN": HELLO}}, options=PLAIN)
+        await kube.patch(SECRETS, namespace, named(created), {"data": {"B": ""}}, options=DRY)
+        patched = await kube.patch(SECRETS, namespace, named(created), {"data": {"B": ""}}, options=PLAIN)
+        await delete(kube, SECRETS, namespace, patched)
+        events = await self.watched(kube, namespace, SECRETS, version(begun))
+        assert events[:2] == [("ADDED", created), ("MODIFIED", patched)], "what changed nothing is not shown"
+        [(kind, gone)] = events[2:]
+        assert (kind, gone["metadata"]["uid"], gone["data"]) == (
+            "DELETED",
+            created["metadata"]["uid"],
+            patched["data"],
+        )
+        assert int(version(gone)) > int(version(patched))
+
+    async def test_a_watch_shows_an_object_on_its_way_out(self, kube: Kube, namespace: str) -> None:
+        created = await kube.create(SAPERLY_KEYS, namespace, a_key(FINALIZER))
+        await delete(kube, SAPERLY_KEYS, namespace, created)
+        await self._patched(kube, namespace, named(created), {"metadata": {"finalizers": []}})
+        events = await self.watched(kube, namespace, SAPERLY_KEYS, version(created))
+        assert [kind for kind, _ in events] == ["MODIFIED", "DELETED"]
+        assert all(body["metadata"]["deletionTimestamp"] for _, body in events)
+
+    async def test_what_leaves_a_selection_looks_deleted_and_what_enters_it_new(
+        self, kube: Kube, namespace: str
+    ) -> None:
+        mark = f"mark-{next(_numbers)}"
+        metadata = {"name": named(a_secret()), "labels": {"mark": mark}}
+        created = await kube.create(SECRETS, namespace, a_secret(metadata=metadata))
+        stripped = {"metadata": {"labels": {"mark": None}}, "data": {"B": ""}}
+        left = await kube.patch(SECRETS, namespace, named(created), stripped, options=PLAIN)
+        await kube.patch(SECRETS, namespace, named(created), {"data": {"C": ""}}, options=PLAIN)
+        back = {"metadata": {"labels": {"mark": mark}}}
+        entered = await kube.patch(SECRETS, namespace, named(created), back, options=PLAIN)
+        [first, second] = await self.watched(kube, namespace, SECRETS, version(created), f"mark={mark}")
+        as_it_last_matched = {**created, "metadata": {**created["metadata"], "resourceVersion": version(left)}}
+        assert first == ("DELETED", as_it_last_matched)
+        assert second == ("ADDED", entered)
 
     # --- events -----------------------------------------------------------------------------------------------------
 

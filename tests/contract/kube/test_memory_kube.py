@@ -3,8 +3,8 @@
 import pytest
 
 from saperly_operator.clock import ManualClock
-from saperly_operator.kube.api import NAMESPACES, SECRETS, Kube
-from tests.contract.kube.contract import KubeContract, a_secret, delete, named
+from saperly_operator.kube.api import NAMESPACES, SECRETS, Kube, Object, Resource
+from tests.contract.kube.contract import KubeContract, a_secret, delete, named, version
 from tests.support.memory_kube import MemoryKube, SecretQuota
 
 
@@ -26,6 +26,15 @@ class TestMemoryKube(KubeContract):
 
     async def begin_end(self, kube: Kube, namespace: str) -> None:
         await delete(kube, NAMESPACES, "", await kube.get(NAMESPACES, None, namespace))
+
+    async def watched(
+        self, kube: Kube, namespace: str, resource: Resource, since: str, labels: str = ""
+    ) -> list[tuple[str, Object]]:
+        assert isinstance(kube, MemoryKube)
+        latest = [change.new or change.old or {} for change in kube.changes]
+        seen = sum(int(version(body)) <= int(since) for body in latest)
+        events = kube.watched(resource, seen, labels)
+        return [(kind, body) for kind, body in events if body["metadata"]["namespace"] == namespace]
 
 
 async def test_what_is_handed_out_is_a_copy() -> None:

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from saperly_operator.budget.gate import Gate, Limits, Wait, WaitReason
+from saperly_operator.budget.breaker import BreakerTimes
+from saperly_operator.budget.gate import Gate, Granted, Limits, Wait, WaitReason
 from saperly_operator.budget.operation import Operation
 from saperly_operator.budget.outcome import Blocked, Scope
 from saperly_operator.clock import ManualClock
@@ -23,11 +24,11 @@ B = Credential.parse("sk_svc_test_BBBBNEVERSHOWTHIS")
 LIMITS = Limits()
 
 
-def service_keys() -> ServiceKeys:
+def service_keys(clock: ManualClock | None = None) -> ServiceKeys:
     def connect(credential: Credential) -> VendorApi:
         return SaperlyClient("https://saperly.example/api", credential, http=httpx.AsyncClient(), clock=ManualClock())
 
-    return ServiceKeys(ManualClock(), connect, Gate)
+    return ServiceKeys(clock or ManualClock(), connect, Gate)
 
 
 def test_two_entries_with_one_material_share_client_and_gate() -> None:
@@ -187,3 +188,19 @@ def test_no_service_key_shows() -> None:
     keys = service_keys()
     keys.accept(ONE, A, LIMITS)
     assert "NEVERSHOWTHIS" not in f"{keys.handle(ONE)!r} {keys.state(ONE)!r} {keys.entries()!r}"
+
+
+def test_a_gate_that_opens_within_the_microsecond_is_shut_all_the_same() -> None:
+    clock = ManualClock()
+    keys = service_keys(clock)
+    keys.accept(ONE, A, LIMITS)
+    handle = keys.handle(ONE)
+    assert handle is not None
+    granted = handle.gate.ask(Operation.MINT, clock.monotonic())
+    assert isinstance(granted, Granted)
+    handle.gate.record(granted, Blocked("m3_fraud_block", Scope.OPERATION), clock.monotonic() + 2e-7)
+    clock.advance(BreakerTimes().first)
+    state = keys.state(ONE)
+    assert isinstance(state, ServiceKeyUsable)
+    assert state.mint is not None
+    assert state.mint.until > clock.now(), "a decision that took it for open would ask in vain, without any rest"

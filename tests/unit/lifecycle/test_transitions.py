@@ -19,12 +19,14 @@ from saperly_operator.resources.saperly_key_status import (
     SaperlyKeyStatus,
 )
 from tests.builders import (
+    ENTRY,
     HOUR,
     INSTALLATION,
     KEPT,
     MINUTE,
     NOW,
     OTHER_HOLDER,
+    PROVIDER,
     a_delivered_status,
     a_key,
     a_ref,
@@ -203,8 +205,15 @@ def test_a_mint_given_up_says_nothing_of_the_key_in_the_secret() -> None:
 
 def test_a_rotation_that_took_effect_unseen_leaves_a_dead_key_and_keeps_its_place_among_the_hours_mints() -> None:
     before = a_delivered_status(1, intent=ROTATING, recent_intents=(NOW,))
-    lost = transitions.rotation_lost(before, FAILURE)
+    lost = transitions.rotation_lost(before, FAILURE, NOW)
     assert failed_rotation(lost) == FailedRotation(id="key-1", dead=True)
+    assert lost.rotation is not None
+    (successor,) = lost.rotation.lost
+    assert (successor.replaced, successor.provider, successor.service_key) == ("key-1", PROVIDER, ENTRY)
+    assert successor.since > NOW, "a list of this very second may have been begun too early"
+    found = transitions.successors_adopted(lost, "key-1", (a_retiring(2),))
+    assert found.rotation is not None
+    assert (found.rotation.lost, found.retiring) == ((), (a_retiring(2),))
     assert (lost.intent, lost.failure, lost.recent_intents) == (None, FAILURE, (NOW,))
 
 
