@@ -17,9 +17,10 @@ from saperly_operator.lifecycle.observed import (
     RedactedKey,
     SecretAbsent,
 )
-from saperly_operator.lifecycle.references import minted_ref, retiring, rotated_away
+from saperly_operator.lifecycle.references import listed_ref, minted_ref, retiring, rotated_away
 from saperly_operator.lifecycle.steps import (
     AbandonIntent,
+    AdoptSuccessors,
     AwaitSweep,
     Done,
     Fence,
@@ -39,6 +40,7 @@ from saperly_operator.resources.saperly_key_status import (
     FailedRotation,
     Failure,
     Intent,
+    LostSuccessor,
     Operation,
     RetiringKey,
     RotationStatus,
@@ -311,6 +313,83 @@ MAKING_UP = {
     "a key that lives is not": Row(failed(ATOMIC, dead=False), Done(None), reasons.AVAILABLE, "live"),
 }
 
+SINCE = NOW - MINUTE
+UNKNOWN_SUCCESSOR = LostSuccessor(replaced="key-0", provider=PROVIDER, service_key=ENTRY, since=SINCE)
+UNLISTED = with_status(ATOMIC, rotation=RotationStatus(last_rotated_at=NOW - DAY, lost=(UNKNOWN_SUCCESSOR,)))
+SUCCESSOR = a_row(1, id="key-5", rotated_from="key-0", created_at=NOW - MINUTE)
+FOUND = retiring(listed_ref(SUCCESSOR, PROVIDER, ENTRY), reasons.PLAINTEXT_LOST, NOW)
+
+LISTED = {
+    "no list is asked for: the next one will show it": Row(UNLISTED, Done(None), reasons.AVAILABLE, "live"),
+    "a list begun too early shows nothing": Row(
+        with_memory(UNLISTED, sweeps=a_sweep(SUCCESSOR, begun_at=SINCE - SECOND)),
+        Done(None),
+        reasons.AVAILABLE,
+        "live",
+    ),
+    "what took the place of another is on its way out, however young it is": Row(
+        with_memory(UNLISTED, sweeps=a_sweep(SUCCESSOR, a_row(1), begun_at=SINCE)),
+        AdoptSuccessors("key-0", (FOUND,)),
+        reasons.PLAINTEXT_LOST,
+        "1 keys that nobody knew",
+    ),
+    "where nothing did, nothing is looked for any more": Row(
+        with_memory(UNLISTED, sweeps=a_sweep(a_row(1), begun_at=SINCE)),
+        AdoptSuccessors("key-0", ()),
+        reasons.PLAINTEXT_LOST,
+        "0 keys",
+    ),
+    "what is known already is not adopted twice": Row(
+        with_memory(
+            with_status(UNLISTED, retiring=(FOUND.changed(revoke_after=NOW + DAY),)), sweeps=a_sweep(SUCCESSOR)
+        ),
+        AdoptSuccessors("key-0", ()),
+        reasons.PLAINTEXT_LOST,
+        "0 keys",
+    ),
+    "without room for it, it stays remembered": Row(
+        with_memory(
+            with_status(UNLISTED, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(10, 24))),
+            sweeps=a_sweep(SUCCESSOR),
+        ),
+        Done(NOW + DAY),
+        reasons.AVAILABLE,
+        "live",
+    ),
+    "also while the object is suspended": Row(
+        with_memory(with_spec(UNLISTED, suspend=True), sweeps=a_sweep(SUCCESSOR)),
+        AdoptSuccessors,
+        reasons.PLAINTEXT_LOST,
+        "1 keys",
+    ),
+    "an object that goes asks for the list": Row(
+        being_deleted(UNLISTED), AwaitSweep(PROVIDER, ENTRY, SINCE, SOON), reasons.REVOKING, "Waiting for the list"
+    ),
+    "and waits where there is none": Row(
+        being_deleted(changed(UNLISTED, service_keys=closed(manage=NOW + HOUR))),
+        WaitUntil(NOW + HOUR),
+        reasons.WAITING_FOR_BUDGET,
+        "cannot be listed",
+    ),
+    "and then goes on": Row(
+        with_memory(being_deleted(UNLISTED), sweeps=a_sweep(SUCCESSOR)),
+        AdoptSuccessors("key-0", (FOUND,)),
+        reasons.PLAINTEXT_LOST,
+        "1 keys",
+    ),
+    "no more is risked than status has room for": Row(
+        with_status(
+            ASKED,
+            rotation=RotationStatus(
+                lost=tuple(UNKNOWN_SUCCESSOR.changed(replaced=f"key-{n}") for n in range(50, 58))
+            ),
+        ),
+        Preflight(PROVIDER, ENTRY),
+        reasons.MINTING,
+        "Preparing",
+    ),
+}
+
 DELETING = {
     "deleted with Revoke, the key in hand is revoked": Row(
         being_deleted(HELD),
@@ -339,7 +418,7 @@ DELETING = {
 }
 
 
-@rows({**BEGINNING, **FOLLOWING, **MAKING_UP, **DELETING})
+@rows({**BEGINNING, **FOLLOWING, **MAKING_UP, **LISTED, **DELETING})
 def test_a_rotation_in_one_step(row: Row) -> None:
     verify(row)
 
