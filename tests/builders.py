@@ -9,19 +9,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from saperly_operator.lifecycle import overlap
 from saperly_operator.lifecycle.attributes import wanted_attributes
 from saperly_operator.lifecycle.naming import Owner, Tag, idempotency_key, vendor_name
 from saperly_operator.lifecycle.observed import (
     Freshness,
+    Memory,
     Myself,
     Observed,
     ProviderPresent,
     SecretAbsent,
     SecretOwned,
     ServiceKeyUsable,
-    SweepView,
 )
 from saperly_operator.lifecycle.references import minted_ref, retiring
+from saperly_operator.lifecycle.sweep_view import SweepView
+from saperly_operator.lifecycle.workloads import Workload, WorkloadLook, WorkloadState
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.base import ApiModel
 from saperly_operator.resources.provider import ProviderSpec
@@ -30,12 +33,14 @@ from saperly_operator.resources.saperly_key_status import (
     Intent,
     KeyRef,
     Operation,
+    RestartStatus,
     RetiringKey,
     RotationStatus,
     SaperlyKeyStatus,
     SecretStatus,
 )
 from saperly_operator.resources.secret_record import SecretRecord
+from saperly_operator.resources.workload import RestartMark, WorkloadRef
 from saperly_operator.saperly.models import ChildKey, Environment
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -185,6 +190,21 @@ def a_sweep(*rows: ChildKey, begun_at: datetime = NOW, server_time: datetime = N
     return {(PROVIDER, ENTRY): SweepView(begun_at, server_time, rows)}
 
 
+AGENT = WorkloadRef.model_validate({"kind": "Deployment", "name": "agent"})
+"""The workload that ``restarting`` restarts."""
+
+
+def a_workload(serial: int | None = 2, **changes: Any) -> Workload:
+    """A workload of one pod that was restarted for the key of ``serial`` of the default object, and runs with it."""
+    mark = None if serial is None else RestartMark.of(UID, serial)
+    return replace(Workload("uid-w", "7", mark, 2, 2, wanted=1, existing=1, updated=1, available=1), **changes)
+
+
+def a_look(state: WorkloadState, at: datetime = NOW, *, is_overdue: bool = False) -> WorkloadLook:
+    """What this process saw of a workload."""
+    return WorkloadLook(at, state, is_overdue=is_overdue)
+
+
 def observed(key: SaperlyKey | None = None, **changes: Any) -> Observed:
     """A cached look at an object that was never minted for (or at ``key``): no Secret, provider and key usable."""
     look = Observed(
@@ -211,6 +231,18 @@ def delivered(key: SaperlyKey | None = None, **changes: Any) -> Observed:
     """A cached look at an object at rest: ``key``'s spec and metadata, its first key in its Secret."""
     base = key or a_key()
     return observed(base.changed(status=a_delivered_status(key=base)), **{"secret": a_secret(), **changes})
+
+
+def restarting(look: WorkloadLook | None = None, *, since: datetime = NOW - MINUTE, **spec: Any) -> Observed:
+    """A cached look at an object whose second key was delivered at ``since``: the first waits for the rollout of
+    ``AGENT``, at which this process looked last as ``look`` says."""
+    base = a_key(**{"restart": [AGENT.to_api()], **spec})
+    old = overlap.replaced(a_ref(1), reasons.ROTATION_SCHEDULED, since, base.spec)
+    restarted = RestartStatus(serial=2, started_at=since)
+    status = a_delivered_status(2, key=base, retiring=(old,), restarted=restarted)
+    rotation = RotationStatus(last_rotated_at=since)
+    memory = Memory(workloads={AGENT: look} if look is not None else {})
+    return observed(base.changed(status=status.changed(rotation=rotation)), secret=a_secret(2), memory=memory)
 
 
 def live(base: Observed) -> Observed:

@@ -22,7 +22,7 @@ from saperly_operator.budget.gate import Gate
 from saperly_operator.clock import Clock, SystemClock
 from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey
 from saperly_operator.controller.drain import Drain
-from saperly_operator.controller.installation import ensure_installation
+from saperly_operator.controller.installation import Installation, ensure_installation, until_decided
 from saperly_operator.controller.observe import Observer, provider_key_of
 from saperly_operator.controller.orphans import OwnerlessOrphans
 from saperly_operator.controller.providers import Providers
@@ -48,6 +48,8 @@ from saperly_operator.settings import Settings
 logger = logging.getLogger(__name__)
 
 _PROVIDER_WORKERS = 4
+_DECISION_CHECK = 10.0
+"""Seconds between two looks whether an administrator has decided whose this installation is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,29 @@ async def run(settings: Settings) -> None:
                     "holder": operator.tools.observer.myself.holder,
                 },
             )
-            await kopf.operator(
-                registry=make_registry(operator.intake, drain),
-                settings=make_settings(),
-                standalone=True,
-                clusterwide=True,
-            )
+            decided = asyncio.Event()
+            waiting = asyncio.create_task(_await_decision(operator.tools, settings, decided))
+            try:
+                await kopf.operator(
+                    registry=make_registry(operator.intake, drain),
+                    settings=make_settings(),
+                    standalone=True,
+                    clusterwide=True,
+                    stop_flag=decided,
+                )
+            finally:
+                waiting.cancel()
     logger.info("stopped")
+
+
+async def _await_decision(tools: Tools, settings: Settings, decided: asyncio.Event) -> None:
+    """Set ``decided`` when an administrator made this process's installation another: a new process begins with that."""
+    myself = tools.observer.myself
+    pause = settings.resync if myself.confirmed else min(_DECISION_CHECK, settings.resync)
+    known = Installation(myself.installation, myself.confirmed)
+    await until_decided(tools.kube, settings.namespace, known, lambda: tools.clock.sleep(pause))
+    logger.warning("the installation was decided on: this process ends, for another to begin with it")
+    decided.set()
 
 
 @asynccontextmanager
@@ -124,12 +142,13 @@ async def build(
         clock, connect_vendor, lambda: Gate(margin=2 * settings.vendor_timeout, breaker_times=breaker_times)
     )
     observer = Observer(kube, cache, service_keys, scratchpads, myself)
-    statuses = StatusWriter(kube, cache, EventWriter(kube, instance=holder), clock)
+    events = EventWriter(kube, instance=holder)
+    statuses = StatusWriter(kube, cache, events, clock)
     tools = Tools(kube, cache, observer, service_keys, scratchpads, statuses, clock, settings.timings)
-    return _assemble(settings, tools, myself)
+    return _assemble(settings, tools, events, myself)
 
 
-def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
+def _assemble(settings: Settings, tools: Tools, events: EventWriter, myself: Myself) -> Operator:
     keys: WorkQueue[ObjectKey] = WorkQueue(tools.clock)
     provider_queue: WorkQueue[ProviderKey] = WorkQueue(tools.clock)
     dependents = _Dependents(tools.cache, keys)
@@ -138,18 +157,11 @@ def _assemble(settings: Settings, tools: Tools, myself: Myself) -> Operator:
         dependents.look_again(provider)
         sweeper.look_again()
 
-    providers = Providers(
-        tools.kube,
-        tools.cache,
-        tools.service_keys,
-        tools.clock,
-        namespace=settings.namespace,
-        changed=provider_changed,
-    )
+    providers = Providers(tools, events, namespace=settings.namespace, changed=provider_changed)
     orphans = OwnerlessOrphans(
         tools.kube, tools.clock, tools.timings, installation=myself.installation, confirmed=myself.confirmed
     )
-    sweeper = Sweeper(tools, orphans, installation=myself.installation, enqueue=keys.add)
+    sweeper = Sweeper(tools, orphans, installation=myself.installation, enqueue=keys.add, report=provider_queue.add)
     reconciler = Reconciler(tools, sweeper, providers, is_stopping=lambda: keys.is_closed)
     key_worker = KeyWorker(keys, reconciler)
     return Operator(

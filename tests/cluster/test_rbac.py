@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("roles")]
 
 RBAC = Path(__file__).parents[2] / "examples" / "rbac.yaml"
 SYSTEM = "saperly-system"
+WORKLOADS = ("deployments", "statefulsets", "daemonsets")
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +56,7 @@ def may(kubectl: Kubectl, user: str, action: str, namespace: str) -> bool:
         "get namespaces",
         "watch namespaces",
         "create events.events.k8s.io",
+        *(f"{verb} {kind}.apps" for verb in ("get", "patch") for kind in WORKLOADS),
     ],
 )
 def test_the_operator_may_do_its_work_in_every_namespace(action: str, kubectl: Kubectl) -> None:
@@ -74,7 +76,9 @@ def test_the_operator_may_do_its_work_in_every_namespace(action: str, kubectl: K
         "get pods",
         "create pods",
         "create pods/exec",
-        "patch deployments.apps",
+        *(f"{verb} {kind}.apps" for verb in ("list", "watch", "create", "update", "delete") for kind in WORKLOADS),
+        "patch replicasets.apps",
+        "patch deployments.apps/scale",
         "create serviceaccounts/token",
         "delete namespaces",
         "patch namespaces",

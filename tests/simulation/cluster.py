@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from saperly_operator.controller.resync import MANAGED
 from saperly_operator.kube.api import (
     CLUSTER_PROVIDERS,
     EVENTS,
@@ -30,7 +31,7 @@ from tests.simulation.interruptions import Crash, Interruptions
 from tests.simulation.invariants import Invariants
 from tests.simulation.process import Process
 from tests.simulation.virtual_time import LoopClock
-from tests.support.memory_kube import MemoryKube
+from tests.support.memory_kube import Backup, MemoryKube
 
 SYSTEM, NAMESPACE, SERVICE_KEY = "saperly-system", "agents", "saperly-service-key"
 _SETTINGS = Settings(namespace=SYSTEM, provider_refresh=5400, resync=7200)
@@ -42,12 +43,14 @@ _WATCH_LAG_SECONDS = 0.01
 class Cluster:
     """See the module's text. ``beside`` draws for how long a process that stood still goes on beside its successor."""
 
-    def __init__(self, core: Core, clock: LoopClock, rng: random.Random, interruptions: Interruptions) -> None:
+    def __init__(
+        self, core: Core, clock: LoopClock, rng: random.Random, interruptions: Interruptions, *, number: int = 0
+    ) -> None:
         self.core = core
         self.clock = clock
         self.random = rng
         self.interruptions = interruptions
-        self.kube = MemoryKube(clock)
+        self.kube = MemoryKube(clock, number=number)
         self.invariants = Invariants(self.kube, core)
         self.settings = _SETTINGS
         self.lag: Callable[[], float] = lambda: _WATCH_LAG_SECONDS
@@ -89,6 +92,33 @@ class Cluster:
     def encoded(plaintext: str) -> str:
         """As a Secret's data holds it."""
         return b64encode(plaintext.encode()).decode()
+
+    def roll_back(self, backup: Backup) -> None:
+        """Restore a copy of etcd. Everything that watches is started anew, as the operating manual says."""
+        self.interruptions.note("", "*** etcd is restored from a copy")
+        for process in self.running():
+            process.kill()
+        self.kube.restore(backup)
+        self.invariants.forget_mints()
+
+    def saved(self, namespace: str = NAMESPACE) -> tuple[list[Object], list[Object]]:
+        """What a backup of a namespace's objects keeps: managed Secrets and SaperlyKeys, of these no status."""
+        kept = ("name", "namespace", "labels", "annotations", "finalizers")
+        found = (self.kube.snapshot(SECRETS, namespace, MANAGED), self.kube.snapshot(SAPERLY_KEYS, namespace))
+        for bodies in found:
+            for body in bodies:
+                body["metadata"] = {name: body["metadata"][name] for name in kept if name in body["metadata"]}
+                body.pop("status", None)
+        return found
+
+    async def bring_back(self, saved: tuple[list[Object], list[Object]], **between: float) -> None:
+        """Restore such a backup: Secrets first, and the SaperlyKeys so much later, with new uids and no status."""
+        secrets, keys = saved
+        for body in secrets:
+            await self.kube.create(SECRETS, body["metadata"]["namespace"], body)
+        await self.live_on(**between)
+        for body in keys:
+            await self.kube.create(SAPERLY_KEYS, body["metadata"]["namespace"], body)
 
     # --- users --------------------------------------------------------------------------------------------------
 
@@ -149,6 +179,10 @@ class Cluster:
         except NotFound:
             return None
 
+    async def secret(self, name: str, namespace: str = NAMESPACE) -> Object:
+        """Raises NotFound."""
+        return await self.kube.get(SECRETS, namespace, name)
+
     async def digest(self, secret: str, entry: str = "SAPERLY_API_KEY", namespace: str = NAMESPACE) -> str | None:
         """The SHA-256 of what a Secret holds, as the vendor's ledger shows it; None when there is nothing."""
         try:
@@ -206,7 +240,7 @@ class Cluster:
             self._failed_starts = 0
             if error is not None and not isinstance(error, Crash):
                 self.fail(error)
-        if self._is_stopped:
+        if self._is_stopped or self._failures:
             return
         self.interruptions.note(process.name, "the process is gone")
         wait = min(_LONGEST_RESTART_SECONDS, _RESTART_SECONDS * 2.0 ** min(self._failed_starts, 10))
@@ -246,9 +280,8 @@ class Cluster:
         task.add_done_callback(self._kept.discard)
 
     async def stop(self) -> None:
-        """End every process. Raises what broke so far."""
+        """End every process."""
         self._is_stopped = True
         tasks = [task for process in self.processes if (task := process.kill()) is not None]
         if tasks:
             await asyncio.wait(tasks)
-        self.check()

@@ -6,11 +6,12 @@ Each deed takes effect at once. What lasts for a while (an outage, a full quota)
 from collections.abc import Callable
 from datetime import timedelta
 
-from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
+from saperly_operator.kube.api import CONFIG_MAPS, DEPLOYMENTS, PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.simulator.settings import Limits
 from saperly_operator.simulator.state import Scope
 from tests.simulation.cluster import NAMESPACE
 from tests.simulation.history import NAMES, Deed, History
+from tests.simulation.pods import RollsOut
 from tests.support.memory_kube import SecretQuota, SecretsRefused
 
 # --- SaperlyKeys --------------------------------------------------------------------------------------------------
@@ -27,6 +28,30 @@ async def rename_secret(history: History, name: str) -> None:
         entry = history.random.choice(["SAPERLY_API_KEY", "TOKEN"])
         secret = history.random.choice([name, f"{name}-renamed"])
         await history.world.apply(name, secret={"name": secret, "key": entry})
+
+
+async def ask_for_care(history: History, name: str) -> None:
+    """Workloads to restart (one is there, one is not), the old plaintext kept, old keys that have to stand idle."""
+    if not await history.world.key(name):
+        return
+    workloads = [{"kind": "Deployment", "name": "agent"}, {"kind": "StatefulSet", "name": "absent"}]
+    rotation = {"overlap": history.random.choice(["0s", "10m", "1h"]), "maxOverlap": "4h"}
+    await history.world.apply(
+        name,
+        restart=history.random.choice([[], workloads[:1], workloads[:1], workloads]),
+        secret={"previousKey": history.random.choice([None, "OLD", "OLD", "OLDER"])},
+        rotation={**rotation, "requireIdle": history.random.random() < 0.5},
+    )
+    if not history.world.kube.snapshot(DEPLOYMENTS, NAMESPACE):
+        await RollsOut(history.world, "agent", history.random.choice([1, 300, 5000])).deploy()
+    await history.world.annotate(name, rotate_requested_at=str(history.random.random()))
+
+
+async def alter_old_plaintext(history: History, name: str) -> None:
+    key = await history.world.key(name)
+    if key is not None and key.spec.secret.previous_key is not None:
+        value = history.random.choice(["b29wcw==", None])
+        await history.world.edit_secret(key.secret_name, {"data": {key.spec.secret.previous_key: value}})
 
 
 async def claim_the_others_secret(history: History, name: str) -> None:
@@ -276,15 +301,64 @@ async def swap_the_service_key(history: History, name: str) -> None:
     history.for_a_while(history.random.choice([100, 5000, 20000]), end)
 
 
+async def lose_the_namespace_and_restore_it(history: History, name: str) -> None:
+    """Secrets come back first, then SaperlyKeys with new uids and no status."""
+    world = history.world
+    saved = world.saved()
+    world.kube.wipe(NAMESPACE)
+    await world.live_on(seconds=history.random.choice([0.1, 100, 5000]))
+    await world.bring_back(saved, seconds=history.random.choice([0.1, 60, 4000]))
+
+
+async def copy_etcd(history: History, name: str) -> None:
+    history.copy = history.world.kube.backup()
+
+
+async def roll_etcd_back(history: History, name: str) -> None:
+    world = history.world
+    if history.copy is None:
+        return
+    world.roll_back(history.copy)
+    for body in world.kube.snapshot(SAPERLY_KEYS):
+        current = body["status"].get("current")
+        child = world.core.store.child(current["id"]) if current else None
+        if child is not None and not child.is_live:
+            history.revoked.add(child.id)  # rotated away since: by this status it was revoked by somebody else
+
+
+async def start_a_second_installation(history: History, name: str) -> None:
+    """In another cluster, on the same service key."""
+    world = history.world
+    if not world.others:
+        second = world.another_cluster("second")
+        await second.set_up(world.service_key, sweepInterval="1h")
+        await second.apply(name)
+
+
+async def clone_everything(history: History, name: str) -> None:
+    world = history.world
+    if not world.others and world.kube.snapshot(CONFIG_MAPS):  # before that there was no installation to clone
+        world.clone("clone")
+
+
+async def rotate_by_schedule(history: History, name: str) -> None:
+    schedule = history.random.choice(["2h", "@hourly"])
+    await history.world.apply(name, rotation={"schedule": schedule, "overlap": "20m", "jitter": "5m"})
+    seconds = history.random.choice([4000, 9000])
+    history.for_a_while(seconds, lambda: _patch_key(history, name, {"spec": {"rotation": {"schedule": None}}}))
+
+
 DEEDS: tuple[Deed, ...] = (
     *(apply, apply, apply, apply, rename_secret, rename_secret, claim_the_others_secret),
+    *(ask_for_care, ask_for_care, ask_for_care, alter_old_plaintext),
     *(choose_deletion_policy, suspend, request_rotation, request_rotation, request_many_rotations),
     *(choose_strategy, rotate_in_one_step, rotate_in_one_step, set_schedule),
     *(delete, delete, recreate, force_delete, delete_the_namespace),
     *(delete_secret, delete_secret, alter_secret, strip_label, strip_record, name_another_key_in_the_record),
     *(fill_the_quota, refuse_secrets, revoke_in_the_portal, use_keys, vendor_down, throttle, block),
     *(kubernetes_down, break_a_watch, break_a_watch, start_another_process, kill_the_operator, stall_the_operator),
-    *(jump_the_clock, swap_the_service_key),
+    *(jump_the_clock, swap_the_service_key, rotate_by_schedule, rotate_by_schedule, clone_everything),
+    *(lose_the_namespace_and_restore_it, copy_etcd, copy_etcd, roll_etcd_back, start_a_second_installation),
 )
 
 End = Callable[[], None]

@@ -6,17 +6,20 @@ over: outages end, blocks are lifted, and the operator is left alone until it ha
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from saperly_operator.kube.api import CLUSTER_PROVIDERS, PLAIN
 from saperly_operator.kube.errors import KubeError
-from saperly_operator.resources import reasons
+from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.simulator.settings import ListOrder, RetryAfter
 from tests.simulation.cluster import NAMESPACE, Cluster
 from tests.simulation.interruptions import Event, Interruptions
 from tests.simulation.world import World
+from tests.support.memory_kube import Backup
 
 NAMES = ("support", "sales")
 _QUIET_HOURS = 30
@@ -32,7 +35,8 @@ class History:
     random: random.Random
     done: list[str] = field(default_factory=list)
     endings: dict[int, Callable[[], None]] = field(default_factory=dict)
-    released: set[str] = field(default_factory=set)
+    copy: Backup | None = None
+    """Of etcd, made by a deed."""
     revoked: set[str] = field(default_factory=set)
     """Keys that a person revoked in the portal."""
     _numbers: int = 0
@@ -127,8 +131,10 @@ async def live_through(history: History, deeds: tuple[Deed, ...]) -> None:
     world.interruptions.calm()
     history.end_all()
     world.thaw_all()
-    await _mend(history, lambda key: key.spec.suspend, lambda cluster, key: cluster.apply(key.name, suspend=False))
-    await world.live_on(hours=1)
+    await _mend(history, _wants_something_else, _want_the_usual)
+    await world.live_on(hours=2)
+    for cluster in history.clusters:
+        await _accept_the_service_key(history, cluster)
     await _mend(history, _has_a_foreign_secret, lambda cluster, key: cluster.delete_secret(key.secret_name))
     await world.live_on(hours=_QUIET_HOURS)
 
@@ -145,6 +151,26 @@ async def _mend(
             if key is not None and not key.is_being_deleted and wants(key):
                 history.tell(f"{cluster.name}{name} is mended")
                 await mend(cluster, key)
+
+
+def _wants_something_else(key: SaperlyKey) -> bool:
+    return key.spec.suspend or key.spec.rotation.schedule is not None
+
+
+async def _want_the_usual(cluster: Cluster, key: SaperlyKey) -> None:
+    await cluster.apply(key.name, suspend=False, rotation={"schedule": None})
+
+
+async def _accept_the_service_key(history: History, cluster: Cluster) -> None:
+    """The provider's condition asks whether another service key is to be used, and says how to answer."""
+    provider = await cluster.kube.get(CLUSTER_PROVIDERS, None, "default")
+    told = {each["type"]: each for each in (provider.get("status") or {}).get("conditions") or ()}
+    stalled = told.get(reasons.STALLED)
+    if stalled is not None and stalled["reason"] == reasons.SERVICE_KEY_REPLACED:
+        history.tell(f"{cluster.name}the other service key is accepted")
+        (material,) = re.findall(rf"{annotations.ACCEPT_SERVICE_KEY}: (\w+)", stalled["message"])
+        patch = {"metadata": {"annotations": {annotations.ACCEPT_SERVICE_KEY: material}}}
+        await cluster.kube.patch(CLUSTER_PROVIDERS, None, "default", patch, options=PLAIN)
 
 
 def _has_a_foreign_secret(key: SaperlyKey) -> bool:

@@ -58,6 +58,15 @@ class Call(Generic[Result]):
 
 
 @dataclass
+class Upon:
+    """One event at the ``nth`` call that changes something and whose text begins with ``what``."""
+
+    what: str
+    event: Event
+    nth: int = 1
+
+
+@dataclass
 class StallAt:
     """One choreographed stall: from a call on whose text begins with ``after``, before the ``calls``-th next call of
     the same process leaves. ``seconds`` None: until it is woken by hand."""
@@ -94,6 +103,7 @@ class Interruptions:
 
     plan: dict[int, Event] = field(default_factory=dict)
     stalls: dict[int, float] = field(default_factory=dict)
+    upon: list[Upon] = field(default_factory=list)
     orders: list[StallAt] = field(default_factory=list)
     pace: Callable[[], float] | None = None
     lateness: Callable[[], float] = lambda: 20.0
@@ -118,6 +128,7 @@ class Interruptions:
         """Nothing goes wrong from now on; what is on its way stays so."""
         self.plan.clear()
         self.stalls.clear()
+        self.upon.clear()
         self.orders.clear()
 
     async def start(self, process: Stalling, what: str) -> None:
@@ -157,7 +168,7 @@ class Interruptions:
         """Make one call, or what the plan makes of it."""
         await self.start(process, call.what)
         self.calls += 1
-        event = self.plan.get(self.calls)
+        event = self.plan.get(self.calls) or self._upon(call.what)
         line = self.note(process.name, f"{self.calls:>3} {call.what}")
         if event is not None:
             self.trace[line] += f"   <- {event.value}"
@@ -177,6 +188,15 @@ class Interruptions:
             raise
         await self.depart(process)
         return result
+
+    def _upon(self, what: str) -> Event | None:
+        for each in self.upon:
+            if what.startswith(each.what):
+                each.nth -= 1
+                if each.nth == 0:
+                    self.upon.remove(each)
+                    return each.event
+        return None
 
     async def _happens(self, event: Event | None, process: Stalling, call: Call[Result]) -> Result:  # noqa: C901 (one case an event)
         match event:

@@ -5,8 +5,11 @@ although its object was forced away, and a key of a service key that was taken a
 """
 
 import hashlib
+from base64 import b64decode
 
+from saperly_operator.kube.api import SECRETS
 from saperly_operator.lifecycle.naming import Tag
+from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.simulator.state import Child
 from tests.simulation.cluster import Cluster
 from tests.simulation.history import NAMES, History
@@ -42,7 +45,25 @@ async def _judge_object(history: History, cluster: Cluster, name: str) -> set[st
     digest = await cluster.digest(key.secret_name, key.spec.secret.key)
     assert digest is not None, f"{what} has no Secret"
     assert digest == child.digest, f"{what} has another plaintext in its Secret"
+    await _judge_old_plaintexts(cluster, key, child)
+    if child.is_live and not _is_invisible(history, child) and "swap_the_service_key" not in history.done:
+        _judge_attributes(key, child, what)
     return {current.id, *(entry.id for entry in key.status.retiring)}
+
+
+def _judge_attributes(key: SaperlyKey, child: Child, what: str) -> None:
+    """The vendor's row is as the spec asks; what was taken out of the spec was cleared."""
+    asked = (key.spec.agent_label, key.spec.monthly_cap_cents)
+    assert (child.agent_label, child.monthly_cap_cents) == asked, f"{what}: {child} is not as the spec asks: {asked}"
+
+
+async def _judge_old_plaintexts(cluster: Cluster, key: SaperlyKey, current: Child) -> None:
+    """No plaintext of another key is left in the Secret."""
+    secret = await cluster.kube.get(SECRETS, key.namespace, key.secret_name)
+    held = {hashlib.sha256(b64decode(value)).hexdigest() for value in secret["data"].values()}
+    others = {child.digest: child.id for child in cluster.core.store.children() if child.id != current.id}
+    left = [others[digest] for digest in held if digest in others]
+    assert left == [], f"{cluster.name}{key.name} has the plaintext of {left} in its Secret"
 
 
 def _judge_vendor(history: History, cluster: Cluster, accounted: set[str]) -> None:

@@ -6,9 +6,12 @@ trouble cost at most one more mint, and nothing was minted after deletion began.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
+from saperly_operator.lifecycle.naming import Tag
+from saperly_operator.saperly.models import Permissions
 from tests.simulation.interruptions import Event, Interruptions
 from tests.simulation.virtual_time import run_virtually
 from tests.simulation.world import World, told
@@ -54,6 +57,31 @@ async def rotated_in_one_step(world: World) -> None:
     await world.live_on(hours=4)
 
 
+async def revoked_in_the_portal(world: World) -> None:
+    await first_key(world)
+    world.control.revoke_key(world.live()[0].id)
+    await world.live_on(hours=5)
+
+
+async def edited_in_the_portal(world: World) -> None:
+    """Both keys, the second with its name, while the first is on its way out."""
+    await first_key(world)
+    await world.annotate("support", rotate_requested_at="now")
+    await world.live_on(minutes=10)
+    for child in world.live():
+        edited = replace(child, permissions=Permissions.FULL, monthly_cap_cents=None)
+        world.core.store.put_child(edited)
+    key = await world.key("support")
+    if key is not None and key.status.current is not None and len(world.live()) > 1:
+        current = world.core.store.child(key.status.current.id)
+        assert current is not None
+        world.core.store.put_child(replace(current, name="renamed"))
+    await world.live_on(hours=5)
+    for child in world.live():
+        assert Tag.parse(child.name) is not None
+        assert (child.permissions, child.monthly_cap_cents) == (Permissions.CALL_ONLY, 5000)
+
+
 async def deleted(world: World) -> None:
     await first_key(world)
     await world.delete("support")
@@ -79,6 +107,8 @@ KEEPING: dict[str, tuple[Story, str, str]] = {
     "Secret deleted by a user": (secret_deleted, "support", "SAPERLY_API_KEY"),
     "attributes changed": (attributes_changed, "support", "SAPERLY_API_KEY"),
     "Secret renamed": (secret_renamed, "renamed", "TOKEN"),
+    "revoked in the portal": (revoked_in_the_portal, "support", "SAPERLY_API_KEY"),
+    "edited in the portal": (edited_in_the_portal, "support", "SAPERLY_API_KEY"),
     "rotation requested": (rotation_requested, "support", "SAPERLY_API_KEY"),
     "rotated in one step": (rotated_in_one_step, "support", "SAPERLY_API_KEY"),
 }

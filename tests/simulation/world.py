@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from saperly_operator.kube.api import SECRETS
+from saperly_operator.kube.api import NAMESPACES, SECRETS
 from saperly_operator.simulator.control import Control
 from saperly_operator.simulator.core import Core
 from saperly_operator.simulator.state import Child
@@ -46,9 +46,17 @@ class World(Cluster):
     def another_cluster(self, name: str) -> Cluster:
         """One more cluster on the same vendor, empty as yet. Calls of its operator are not counted."""
         quiet = Interruptions(trace=self.interruptions.trace)
-        cluster = Cluster(self.core, self.clock, self.random, quiet)
+        cluster = Cluster(self.core, self.clock, self.random, quiet, number=len(self.others) + 1)
         cluster.name = f"{name}."
         self.others.append(cluster)
+        return cluster
+
+    def clone(self, name: str, *, may_write: bool = False) -> Cluster:
+        """Another cluster with everything that is in this one, in which kube-system has another uid."""
+        cluster = self.another_cluster(name)
+        cluster.kube.restore(self.kube.backup())
+        cluster.kube.give_another_uid(NAMESPACES, "kube-system")
+        cluster.invariants.may_write = may_write
         return cluster
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -77,13 +85,16 @@ class World(Cluster):
             if not other.processes:
                 other.start()
         await super().live_on(**length)
-        for other in self.others:
-            other.check()
 
     async def stop(self) -> None:
         for other in self.others:
             await other.stop()
         await super().stop()
+
+    def check(self) -> None:
+        super().check()
+        for other in self.others:
+            other.check()
 
     def story(self) -> str:
         """What happened, for people: every key under a short name."""
@@ -104,6 +115,7 @@ def told(history: Callable[[World], Awaitable[None]], world: World) -> World:
             await history(world)
         finally:
             await world.stop()
+        world.check()
 
     check = LogCheck(world.fail)
     try:

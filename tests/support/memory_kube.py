@@ -33,7 +33,8 @@ Objects = list[Object]
 Events = list[tuple[str, Object]]
 """What a watch shows: the type of each event and its object."""
 
-_WITH_STATUS = frozenset({"saperlykeys", "clustersaperlyproviders", "saperlyproviders"})
+_WORKLOADS = frozenset({"deployments", "statefulsets", "daemonsets"})
+_WITH_STATUS = _WORKLOADS | {"saperlykeys", "clustersaperlyproviders", "saperlyproviders"}
 _KEPT_BY_THE_SERVER = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "resourceVersion")
 
 
@@ -92,15 +93,25 @@ class Change:
         return ("DELETED", {**before, "metadata": metadata})
 
 
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """All objects of a moment, by plural."""
+
+    stored: dict[str, dict[Address, Object]]
+    version: int
+    created: int
+
+
 class MemoryKube:
     """See the module's text. ``admissions`` are asked before every write, dry runs included; ``changes`` is all that
     ever happened, in order, and each of ``listeners`` hears of it at once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, number: int = 0) -> None:
+        """``number``: no two with different ones give the same uid."""
         self._clock = clock
         self._objects: dict[str, dict[Address, Object]] = defaultdict(dict)
         self._version = 100
-        self._created = 0
+        self._created = number * 1_000_000
         self.admissions: list[Admission] = []
         self.changes: list[Change] = []
         self.listeners: list[Callable[[Change], None]] = []
@@ -129,10 +140,10 @@ class MemoryKube:
         if resource.plural == "secrets":
             new.setdefault("type", "Opaque")
         if resource.plural in _WITH_STATUS:
-            new["status"] = {"observedGeneration": -1}
+            new["status"] = {} if resource.plural in _WORKLOADS else {"observedGeneration": -1}
         self._created += 1
         metadata |= {
-            "uid": f"00000000-0000-4000-8000-{self._created:012d}",
+            "uid": _uid(self._created),
             "creationTimestamp": self._now(),
             "generation": 1,
         }
@@ -197,19 +208,27 @@ class MemoryKube:
 
     # --- backups --------------------------------------------------------------------------------------------------
 
-    def backup(self) -> dict[str, dict[Address, Object]]:
+    def backup(self) -> "Backup":
         """All that is stored, as a copy of etcd holds it."""
-        return {
+        stored = {
             plural: {at: _copied(body) for at, body in bodies.items()} for plural, bodies in self._objects.items()
         }
+        return Backup(stored, self._version, self._created)
 
-    def restore(self, backup: dict[str, dict[Address, Object]]) -> None:
-        """Put everything back to what it was then. Versions go on rising, as etcd is told to when it restores.
+    def restore(self, backup: "Backup") -> None:
+        """Put everything to what it was then. Versions and uids go on, as etcd is told to when it restores.
 
         Nobody who watches is told: whoever uses this API has to start anew."""
         self._objects = defaultdict(dict)
-        for plural, bodies in backup.items():
+        for plural, bodies in backup.stored.items():
             self._objects[plural] = {at: _copied(body) for at, body in bodies.items()}
+        self._version = max(self._version, backup.version)
+        self._created = max(self._created, backup.created)
+
+    def give_another_uid(self, resource: Resource, name: str) -> None:
+        """As an object has in another cluster."""
+        self._created += 1
+        self._find("GET", resource, ("", name))["metadata"]["uid"] = _uid(self._created)
 
     def wipe(self, namespace: str) -> None:
         """Everything in a namespace is gone at once, finalizers or not, as when a cluster is lost."""
@@ -312,6 +331,10 @@ def _normal(body: Object) -> Object:
     """As JSON would carry it: a copy that shares nothing, or an error for what is no JSON."""
     normal: Object = json.loads(json.dumps(body))
     return normal
+
+
+def _uid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
 
 
 def _finalizers(body: Object) -> set[str]:

@@ -26,6 +26,8 @@ FAST = {
     "RETRY_LIMIT": "PT1S",
     "MINT_LIMIT_WINDOW": "PT30S",
     "HELD_RECHECK": "PT2S",
+    "ROLLOUT_POLL_FIRST": "PT0.2S",
+    "ROLLOUT_POLL_LIMIT": "PT1S",
     "RECHECK": "PT1S",
 }
 """The protocol's waits (ISO 8601 durations), so that a test lives through hours of them. Their order is the design's."""

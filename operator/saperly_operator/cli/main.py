@@ -6,6 +6,8 @@ from saperly_operator import __version__
 from saperly_operator.cli.cluster import cluster
 from saperly_operator.cli.crds import crds
 from saperly_operator.cli.demo import demo
+from saperly_operator.cli.installation import installation
+from saperly_operator.cli.orphans import orphans
 from saperly_operator.cli.run import run
 from saperly_operator.cli.simulate import simulate
 
@@ -23,6 +25,8 @@ app.command()(crds)
 app.command()(demo)
 app.command()(run)
 app.command()(simulate)
+app.add_typer(installation, name="installation")
+app.add_typer(orphans, name="orphans")
 
 
 @app.callback()

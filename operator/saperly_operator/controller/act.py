@@ -16,7 +16,16 @@ The order of effects is what keeps a key from being lost; told as a crash after 
 from collections.abc import Awaitable
 from typing import assert_never
 
-from saperly_operator.controller import act_mint, act_retire, act_rotate, act_secret, act_status
+from saperly_operator.controller import (
+    act_adopt,
+    act_mint,
+    act_restart,
+    act_retire,
+    act_rotate,
+    act_secret,
+    act_status,
+    act_update,
+)
 from saperly_operator.controller.tools import Tools
 from saperly_operator.lifecycle import steps
 from saperly_operator.lifecycle.observed import Observed
@@ -34,11 +43,19 @@ Effect = (
     | steps.Fence
     | steps.AbandonIntent
     | steps.UpdateKey
+    | steps.InspectKey
+    | steps.NoteSweep
+    | steps.ClaimSecret
+    | steps.AdoptKey
     | steps.AdoptOrphans
     | steps.AdoptSuccessors
     | steps.RepairSecret
     | steps.MoveSecret
     | steps.DeleteStraySecret
+    | steps.WithdrawPrevious
+    | steps.LookAtWorkloads
+    | steps.Restart
+    | steps.Reschedule
     | steps.Retire
     | steps.RevokeCurrent
     | steps.ReleaseKey
@@ -83,6 +100,8 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_secret.move_secret(tools, observed, step)
         case steps.DeleteStraySecret():
             return act_secret.delete_stray_secret(tools, observed, step)
+        case steps.WithdrawPrevious():
+            return act_secret.withdraw_previous(tools, observed, step)
         case steps.DeleteSecret():
             return act_secret.delete_secret(tools, observed, step)
         case steps.ReleaseSecret():
@@ -95,8 +114,22 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_status.adopt_orphans(tools, observed, step, decision)
         case steps.AdoptSuccessors():
             return act_status.adopt_successors(tools, observed, step, decision)
+        case steps.LookAtWorkloads():
+            return act_restart.look_at_workloads(tools, observed, step)
+        case steps.Restart():
+            return act_restart.restart(tools, observed, step)
+        case steps.Reschedule():
+            return act_restart.reschedule(tools, observed, step, decision)
         case steps.UpdateKey():
-            return act_retire.update_key(tools, observed, step, decision)
+            return act_update.update_key(tools, observed, step, decision)
+        case steps.InspectKey():
+            return act_update.inspect_key(tools, observed, step, decision)
+        case steps.NoteSweep():
+            return act_update.note_sweep(tools, observed, step, decision)
+        case steps.ClaimSecret():
+            return act_adopt.claim_secret(tools, observed, step)
+        case steps.AdoptKey():
+            return act_adopt.adopt_key(tools, observed, step)
         case steps.Retire():
             return act_retire.retire(tools, observed, step, decision)
         case steps.RevokeCurrent():

@@ -12,7 +12,7 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.conditions import Standing
-from saperly_operator.lifecycle.observed import Observed, ProviderPresent
+from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.steps import Decision
 from saperly_operator.lifecycle.transitions import failed, mint_refused, next_failure
 from saperly_operator.resources import reasons
@@ -87,7 +87,7 @@ def unknown_failure(observed: Observed, error: errors.SaperlyError, now: datetim
     count = next_failure(observed.key.status, code, now).count
     wait = exponential(count, tools.timings.retry_first, tools.timings.retry_limit)
     retry_at = now + max(wait, timedelta(seconds=min(error.retry_after or 0.0, 3600.0)))
-    return next_failure(observed.key.status, code, retry_at, message=message, **generations(observed))
+    return next_failure(observed.key.status, code, retry_at, message=message, **observed.bound._asdict())
 
 
 def refused_failure(
@@ -97,7 +97,7 @@ def refused_failure(
     code, message = refusal_text(error)
     count = next_failure(observed.key.status, code, now).count
     retry_at = now + exponential(count, first, limit)
-    return next_failure(observed.key.status, code, retry_at, message=message, **generations(observed))
+    return next_failure(observed.key.status, code, retry_at, message=message, **observed.bound._asdict())
 
 
 def refusal_text(error: errors.SaperlyError) -> tuple[str, str]:
@@ -110,10 +110,3 @@ def refusal_text(error: errors.SaperlyError) -> tuple[str, str]:
         return reasons.VALIDATION_FAILED, message
     shown = error.code or (f"HTTP {error.http_status}" if error.http_status else _NEVER_SEEN_CODE)
     return reasons.REQUEST_REFUSED, f"Saperly refuses the request ({shown}): see the Saperly portal."
-
-
-def generations(observed: Observed) -> dict[str, int]:
-    """What a failure is bound to: a change of the spec or of the provider is tried at once."""
-    provider = observed.provider
-    bound = {"generation": observed.key.metadata.generation}
-    return bound | ({"provider_generation": provider.generation} if isinstance(provider, ProviderPresent) else {})

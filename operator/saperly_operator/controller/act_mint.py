@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from saperly_operator.budget.gate import Granted
 from saperly_operator.budget.operation import Operation
-from saperly_operator.controller.act_failures import generations, mint_failed
+from saperly_operator.controller.act_failures import mint_failed
 from saperly_operator.controller.cache import ObjectKey
 from saperly_operator.controller.refusals import refusal_of
 from saperly_operator.controller.scratch import Turn
@@ -169,7 +169,7 @@ async def take_minted(
         reasons.ENVIRONMENT_MISMATCH,
         tools.clock.now() + tools.timings.backoff_first,
         message=message,
-        **generations(observed),
+        **observed.bound._asdict(),
     )
     await tools.statuses.store(
         observed.key,

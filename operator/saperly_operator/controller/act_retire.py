@@ -1,4 +1,4 @@
-"""The effects on keys that exist at the vendor: revoke, release, update; and the end of the finalizer.
+"""The effects on keys that exist at the vendor and are to end: revoke, release; and the end of the finalizer.
 
 A revoke cannot be undone, so it is the most guarded line of the operator: status named the key before, the object and
 its Secrets are read live, and a key that nobody should have used is looked at once more at the vendor.
@@ -8,24 +8,26 @@ from dataclasses import replace
 from datetime import timedelta
 
 from saperly_operator.budget.operation import Operation
-from saperly_operator.controller.act_failures import refused_failure
-from saperly_operator.controller.observe import kept_target
+from saperly_operator.controller.act_idle import is_put_off_by_use
+from saperly_operator.controller.observe import kept_target, previous_places
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut, ask_vendor
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS
 from saperly_operator.kube.events import EventType, Occurrence
+from saperly_operator.kube.secrets import SecretView
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.naming import released_name
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.references import rotated_away
-from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent, UpdateKey
-from saperly_operator.lifecycle.transitions import attributes_sent, failed, key_gone, retirement_held
+from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent
+from saperly_operator.lifecycle.transitions import key_gone, key_hidden, retirement_held
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key import DeletionPolicy
+from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey, SaperlyKeyStatus
+from saperly_operator.resources.secret_record import fingerprint
 from saperly_operator.saperly import errors
 from saperly_operator.saperly.models import UpdateRequest
 
@@ -56,7 +58,15 @@ def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str
         view = tools.cache.secret((key.namespace, name))
         if view is not None and view.record is not None and view.record.key_id == entry.id:
             return f"it is the key in the Secret {name}"
+        if view is not None and _holds_old(view, key, entry):
+            return f"its plaintext is in the Secret {name}"
     return None
+
+
+def _holds_old(view: SecretView, key: SaperlyKey, entry: RetiringKey) -> bool:
+    """Whether a place for old plaintexts has this key's: a watch may have shown the Secret without it before."""
+    marks = (fingerprint(key.metadata.uid, view.digests[at]) for at in previous_places(key) if at in view.digests)
+    return entry.fingerprint is not None and entry.fingerprint in marks
 
 
 def _may_revoke_all(observed: Observed) -> bool:
@@ -78,13 +88,15 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         if spared and await _is_in_use(tools, handle, ref):
             await _hold(tools, observed, ref, decision, _USED)
             return
+        if not _may_revoke_all(observed) and await is_put_off_by_use(tools, observed, handle, ref, decision):
+            return
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
         gone = await _is_dead_already(tools, observed, handle, ref) or await _is_revoked_now(tools, handle, ref)
     except GateShut as shut:
-        _put_off(tools, observed, retire_work(ref), shut)
+        put_off(tools, observed, retire_work(ref), shut)
         return
     except errors.NotVisible:
-        await _hold(tools, observed, ref, decision, "this service key cannot see it; look in the Saperly portal")
+        await _hold(tools, observed, ref, decision, _HIDDEN)
         return
     except errors.SaperlyError as error:
         tools.scratch(observed).failed(retire_work(ref), tools.clock.now(), tools.timings, error.retry_after)
@@ -95,6 +107,7 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         tools.scratch(observed).failed(retire_work(ref), tools.clock.now(), tools.timings)
 
 
+_HIDDEN = "this service key cannot see it; look in the Saperly portal"
 _USED = "it has been used although nobody should hold it: it is revoked after 24 idle hours, or by you in the portal"
 
 
@@ -134,6 +147,8 @@ async def _hold(tools: Tools, observed: Observed, ref: KeyRef, decision: Decisio
     """The key stays for now, and status says why. Looked at again rarely: nothing here goes away by itself soon."""
     tools.scratch(observed).put_off(retire_work(ref), tools.clock.now() + tools.timings.held_recheck)
     status = retirement_held(observed.key.status, ref.id, waiting_for)
+    if waiting_for == _HIDDEN:
+        status = key_hidden(status, ref.id, tools.clock.now())
     if status == observed.key.status and not observed.key.is_being_deleted:
         return
     message = f"The key {ref.prefix}… is not revoked: {waiting_for}."
@@ -168,6 +183,12 @@ def _standing_without(observed: Observed, decision: Decision, status: SaperlyKey
     )
 
 
+def put_off(tools: Tools, observed: Observed, work: str, shut: GateShut) -> None:
+    """The gate is shut for this call though another was let through: wait as long as it says."""
+    wait = max(1.0, shut.wait.until - tools.clock.monotonic())
+    tools.scratch(observed).put_off(work, tools.clock.now() + timedelta(seconds=min(wait, 3600.0)))
+
+
 async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decision: Decision) -> None:
     """Free the name of our tag, so that no sweep of this installation ever takes the key for its own."""
     scratch, work = tools.scratch(observed), retire_work(step.ref)
@@ -184,7 +205,7 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
                 handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, update)
             )
     except GateShut as shut:
-        _put_off(tools, observed, work, shut)
+        put_off(tools, observed, work, shut)
         return
     except errors.SaperlyError as error:
         scratch.failed(work, tools.clock.now(), tools.timings, error.retry_after)
@@ -193,80 +214,6 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
     announcement = Occurrence(EventType.NORMAL, reasons.RELEASED, "Release", note)
     status = key_gone(observed.key.status, key_id)
     await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)
-
-
-async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision: Decision) -> None:
-    """PATCH the key's attributes; the spec is the stored intent, and the same PATCH may be sent twice."""
-    scratch, key_id = tools.scratch(observed), step.ref.id
-    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
-    if handle is None:
-        return
-    try:
-        # Crash here: changed at the vendor, unknown here. The same PATCH is sent once more.
-        await ask_vendor(
-            handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, step.update)
-        )
-    except GateShut as shut:
-        _put_off(tools, observed, "update", shut)
-        return
-    except errors.NotVisible as error:
-        await _update_not_visible(tools, observed, step, decision, error)
-        return
-    except (errors.Refused, errors.Defect) as error:
-        await _update_refused(tools, observed, decision, error)
-        return
-    except errors.SaperlyError as error:
-        scratch.failed("update", tools.clock.now(), tools.timings, error.retry_after)
-        return
-    scratch.succeeded("update")
-    status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed)
-    announcement = Occurrence(EventType.NORMAL, reasons.UPDATED, "Update", "The key's attributes were changed.")
-    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
-
-
-async def _update_not_visible(
-    tools: Tools, observed: Observed, step: UpdateKey, decision: Decision, error: errors.NotVisible
-) -> None:
-    """The key, or its line: GET tells. A key that is gone cannot be changed, and must not block what replaces it."""
-    handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
-    if handle is None:
-        return
-    try:
-        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(step.ref.id))
-    except GateShut as shut:
-        _put_off(tools, observed, "update", shut)
-        return
-    except errors.NotVisible:
-        gone, reason, why = True, reasons.KEY_NOT_VISIBLE, "is not visible to its service key"
-    except errors.SaperlyError as again:
-        tools.scratch(observed).failed("update", tools.clock.now(), tools.timings, again.retry_after)
-        return
-    else:
-        gone, reason, why = row.revoked_at is not None, reasons.REVOKED_EXTERNALLY, "was revoked by somebody else"
-    if not gone:
-        await _update_refused(tools, observed, decision, error)
-        return
-    # Its attributes are past mending: noted as sent, so that a rotation is not kept waiting for them.
-    status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed)
-    message = f"The key {step.ref.prefix}… {why}: set the annotation rotate-requested-at to get another."
-    announcement = Occurrence(EventType.WARNING, reason, "Update", message)
-    await tools.statuses.store(observed.key, status, Standing.of(observed, decision), announcement)
-
-
-def _put_off(tools: Tools, observed: Observed, work: str, shut: GateShut) -> None:
-    """The gate is shut for this call though another was let through: wait as long as it says."""
-    wait = max(1.0, shut.wait.until - tools.clock.monotonic())
-    tools.scratch(observed).put_off(work, tools.clock.now() + timedelta(seconds=min(wait, 3600.0)))
-
-
-async def _update_refused(tools: Tools, observed: Observed, decision: Decision, error: errors.SaperlyError) -> None:
-    """The key goes on as it was; what is wrong with the change is shown, and tried again rarely."""
-    timings = tools.timings
-    failure = refused_failure(observed, error, tools.clock.now(), timings.backoff_first, timings.backoff_limit)
-    standing = replace(
-        Standing.of(observed, decision), reason=failure.code, message=failure.message or "", stalled=True
-    )
-    await tools.statuses.store(observed.key, failed(observed.key.status, failure), standing)
 
 
 async def remove_finalizer(tools: Tools, observed: Observed, step: RemoveFinalizer, decision: Decision) -> None:

@@ -7,7 +7,7 @@ repairs that.
 from dataclasses import replace
 
 from saperly_operator.budget.operation import Operation
-from saperly_operator.controller.act_failures import generations, mint_failed, unknown_failure
+from saperly_operator.controller.act_failures import mint_failed, unknown_failure
 from saperly_operator.controller.act_mint import take_minted
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
@@ -16,7 +16,8 @@ from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.observed import Observed, ProviderPresent, RedactedKey
 from saperly_operator.lifecycle.steps import Decision, Rotate
-from saperly_operator.lifecycle.transitions import next_failure, rotation_lost, rotation_refused
+from saperly_operator.lifecycle.transitions import next_failure
+from saperly_operator.lifecycle.transitions_rotation import rotation_lost, rotation_refused
 from saperly_operator.resources import reasons
 from saperly_operator.saperly import errors
 from saperly_operator.saperly.models import Environment
@@ -78,7 +79,7 @@ async def _rotate_failed(
         ):
             message = "The key was replaced at Saperly, and the new one's plaintext never arrived; another is minted."
             failure = next_failure(
-                status, reasons.ROTATION_LOST, tools.clock.now(), message=message, **generations(observed)
+                status, reasons.ROTATION_LOST, tools.clock.now(), message=message, **observed.bound._asdict()
             )
             standing = replace(
                 Standing.of(observed, decision), key_active=False, reason=reasons.ROTATION_LOST, message=message

@@ -10,14 +10,29 @@ from dataclasses import replace
 
 from saperly_operator.controller.observe import Target, kept_target, owned_record, secret_state
 from saperly_operator.controller.refusals import Refusal, foreign_refusal, refusal_of
-from saperly_operator.controller.secret_body import create_body, plaintext_data, record_of, update_patch
+from saperly_operator.controller.secret_body import (
+    carried_previous,
+    create_body,
+    plaintext_data,
+    previous_data,
+    record_of,
+    update_patch,
+)
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.kube.secrets import SecretView, entry
 from saperly_operator.lifecycle.observed import HeldKey, Observed, SecretForeign, SecretOwned, SecretState
 from saperly_operator.lifecycle.references import minted_ref
-from saperly_operator.lifecycle.steps import DeleteSecret, DeleteStraySecret, MoveSecret, ReleaseSecret, WriteSecret
+from saperly_operator.lifecycle.steps import (
+    DeleteSecret,
+    DeleteStraySecret,
+    MoveSecret,
+    ReleaseSecret,
+    WithdrawPrevious,
+    WriteSecret,
+)
+from saperly_operator.lifecycle.transitions_rotation import ends_at_once
 from saperly_operator.resources import annotations
 from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, SecretStatus
@@ -73,7 +88,10 @@ async def _deliver(
     record = record_of(fresh, ref, observed.myself.installation, digest).write()
     # Crash here: the Secret may hold the key, status does not say so. The next process replays, gets the id without a
     # plaintext, finds that id in the Secret, and records it.
-    written = await _put(tools, fresh, view, record, plaintext_data(fresh, plaintext))
+    data = plaintext_data(fresh, plaintext)
+    if not ends_at_once(fresh, ref):
+        data |= previous_data(fresh, existing)
+    written = await _put(tools, fresh, view, record, data)
     tools.cache.put_secret(SecretView.of(written))
     scratch.succeeded("write")
     mark = fingerprint(fresh.metadata.uid, digest)
@@ -154,7 +172,7 @@ async def repair_secret(tools: Tools, observed: Observed) -> None:
         return  # not the plaintext that status knows: nothing is claimed, the next look decides
     record = record_of(key, current, observed.myself.installation, digest).write()
     patch = update_patch(key, view, record=record, data={})
-    await _write_kept(tools, observed, view, patch)
+    await write_kept(tools, observed, view, patch)
 
 
 async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> None:
@@ -163,19 +181,19 @@ async def move_secret(tools: Tools, observed: Observed, step: MoveSecret) -> Non
     source = await read_secret(tools, key.namespace, step.source)
     target = source if step.source == key.secret_name else await read_secret(tools, key.namespace, key.secret_name)
     plaintext = entry(source, step.source_key) if source is not None else None
-    if plaintext is None or current is None or kept is None:
+    if source is None or plaintext is None or current is None or kept is None:
         return
     if fingerprint(key.metadata.uid, plaintext_digest(plaintext)) != kept.fingerprint:
         return  # altered meanwhile: the next look sees that, and mints
     record = record_of(key, current, observed.myself.installation, plaintext_digest(plaintext)).write()
-    data = plaintext_data(key, plaintext)
+    data = plaintext_data(key, plaintext) | carried_previous(key, source)
     if target is None:
         await _create_moved(tools, observed, create_body(key, record, data))
         return
     view = SecretView.of(target)
     if view.name != step.source and owned_record(view, key, observed.myself.installation) is None:
         return  # somebody's: the next look says so
-    await _write_kept(tools, observed, view, update_patch(key, view, record=record, data=data))
+    await write_kept(tools, observed, view, update_patch(key, view, record=record, data=data))
 
 
 async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
@@ -189,7 +207,7 @@ async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
     tools.scratch(observed).succeeded("write")
 
 
-async def _write_kept(tools: Tools, observed: Observed, view: SecretView, patch: Object) -> None:
+async def write_kept(tools: Tools, observed: Observed, view: SecretView, patch: Object) -> None:
     """Patch a Secret whose plaintext is safe where it is: a refusal only puts the work off."""
     try:
         body = await tools.kube.patch(SECRETS, view.namespace, view.name, patch, options=PLAIN)
@@ -198,6 +216,21 @@ async def _write_kept(tools: Tools, observed: Observed, view: SecretView, patch:
         return
     tools.cache.put_secret(SecretView.of(body))
     tools.scratch(observed).succeeded("write")
+
+
+async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrevious) -> None:
+    """Take an old plaintext out of the Secret, if it is still what was decided about."""
+    key = observed.key
+    existing = await read_secret(tools, key.namespace, step.secret)
+    if existing is None:
+        return
+    view = SecretView.of(existing)
+    digest = view.digests.get(step.entry)
+    if digest is None or fingerprint(key.metadata.uid, digest) != step.fingerprint:
+        return  # the next look decides
+    metadata = {"uid": view.uid, "resourceVersion": view.version}
+    # Crash here: it is out, and status does not say since when. The next look sees it, and counts from then.
+    await write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
 
 
 async def delete_stray_secret(tools: Tools, observed: Observed, step: DeleteStraySecret) -> None:
@@ -235,7 +268,7 @@ async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) 
     view = tools.cache.secret((observed.key.namespace, step.name))
     if view is None:
         return
-    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY))
+    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY, annotations.APPLIED))
     metadata = {
         "uid": view.uid,
         "resourceVersion": view.version,
@@ -243,4 +276,4 @@ async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) 
         "labels": {annotations.MANAGED_BY_LABEL: None},
     }
     # Crash here: the Secret is released, the finalizer is left. The next look takes it away.
-    await _write_kept(tools, observed, view, {"metadata": metadata})
+    await write_kept(tools, observed, view, {"metadata": metadata})

@@ -2,35 +2,34 @@
 
 from dataclasses import replace
 
-from saperly_operator.controller.act_failures import generations
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing, condition
-from saperly_operator.lifecycle.observed import Observed
+from saperly_operator.lifecycle.observed import Observed, SecretOwned
 from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, AdoptSuccessors, Decision, Record
-from saperly_operator.lifecycle.transitions import (
-    intent_abandoned,
-    key_delivered,
-    next_failure,
-    orphans_adopted,
-    successors_adopted,
-)
+from saperly_operator.lifecycle.transitions import intent_abandoned, key_delivered, next_failure, orphans_adopted
+from saperly_operator.lifecycle.transitions_rotation import successors_adopted
 from saperly_operator.resources import reasons
-from saperly_operator.resources.durations import parse_duration
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 
 
 async def record(tools: Tools, observed: Observed, step: Record, decision: Decision) -> None:
     """Status names the key that the Secret holds; the one before it is on its way out."""
     key, now = observed.key, tools.clock.now()
-    overlap = parse_duration(key.spec.rotation.overlap)
-    status, standing = (
-        key_delivered(key, step.current, step.secret, now, overlap),
-        Standing.delivered(step.secret.name),
-    )
+    status = key_delivered(key, step.current, step.secret, now, _previous_key(observed))
+    standing = Standing.delivered(step.secret.name)
     # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
     await tools.statuses.store(key, status, standing, _delivery(key.status, step, decision))
     tools.scratch(observed).close_intent()
+    tools.scratch(observed).workloads.clear()
+
+
+def _previous_key(observed: Observed) -> str | None:
+    """Where the Secret that was just written keeps the plaintext that status still has for the current one."""
+    kept = observed.key.status.secret
+    if kept is None or not isinstance(observed.secret, SecretOwned):
+        return None
+    return next((place for place, mark in observed.secret.previous.items() if mark == kept.fingerprint), None)
 
 
 def _delivery(before: SaperlyKeyStatus, step: Record, decision: Decision) -> Occurrence:
@@ -45,13 +44,13 @@ def _delivery(before: SaperlyKeyStatus, step: Record, decision: Decision) -> Occ
 async def abandon_intent(tools: Tools, observed: Observed, step: AbandonIntent, decision: Decision) -> None:
     """What the intent minted is on its way out, in the same patch that gives the intent up."""
     status = observed.key.status
-    failure = next_failure(status, step.code, step.until, message=decision.message, **generations(observed))
+    failure = next_failure(status, step.code, step.until, message=decision.message, **observed.bound._asdict())
     before = condition(status, reasons.STALLED)
     is_known = before is not None and before.reason == decision.reason
     # Crash here: the intent still stands, and the same is decided again.
     await tools.statuses.store(
         observed.key,
-        intent_abandoned(status, step.lost, failure),
+        intent_abandoned(status, step.lost, failure, gives_turn_back=step.gives_turn_back),
         replace(Standing.of(observed, decision), stalled=is_known),
         None if is_known else Occurrence(EventType.WARNING, decision.reason, "Mint", decision.message),
     )

@@ -44,6 +44,7 @@ class Cache:
     def __init__(self) -> None:
         self._keys: dict[ObjectKey, Object] = {}
         self._claims: dict[ObjectKey, set[str]] = defaultdict(set)
+        self._holders: dict[str, set[ObjectKey]] = defaultdict(set)
         self._secrets: dict[ObjectKey, SecretView] = {}
         self._owned: dict[str, set[ObjectKey]] = defaultdict(set)
         self._providers: dict[ProviderKey, Provider] = {}
@@ -70,6 +71,8 @@ class Cache:
         self.drop_key(key)
         self._keys[key] = body
         self._claims[key[0], claimed_secret(body)].add(key[1])
+        for key_id in _referenced(body):
+            self._holders[key_id].add(key)
         return True
 
     def drop_key(self, key: ObjectKey) -> None:
@@ -79,6 +82,14 @@ class Cache:
             self._claims[claim].discard(key[1])
             if not self._claims[claim]:
                 del self._claims[claim]
+            for key_id in _referenced(known):
+                self._holders[key_id].discard(key)
+                if not self._holders[key_id]:
+                    del self._holders[key_id]
+
+    def holders(self, key_id: str) -> Iterable[ObjectKey]:
+        """The SaperlyKeys whose status refers to a key at the vendor."""
+        return sorted(self._holders.get(key_id, ()))
 
     def claimants(self, namespace: str, secret: str) -> Iterable[Object]:
         """The SaperlyKeys that want to deliver into that Secret."""
@@ -160,6 +171,11 @@ def claimed_secret(body: Object) -> str:
     """The name of the Secret that a SaperlyKey's body asks for."""
     secret = (body.get("spec") or {}).get("secret") or {}
     return str(secret.get("name") or body["metadata"]["name"])
+
+
+def _referenced(body: Object) -> list[str]:
+    status = body.get("status") or {}
+    return [ref["id"] for ref in (status.get("current"), *(status.get("retiring") or [])) if ref]
 
 
 def _object_key(body: Object) -> ObjectKey:

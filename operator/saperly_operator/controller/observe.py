@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey, claimed_secret
 from saperly_operator.controller.scratch import Scratchpads
+from saperly_operator.controller.secret_metadata import metadata_in_sync
 from saperly_operator.controller.service_keys import ServiceKeys
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube, Object
 from saperly_operator.kube.errors import NotFound
 from saperly_operator.kube.secrets import SecretView
-from saperly_operator.lifecycle.naming import Owner
+from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.observed import (
     Freshness,
+    Memory,
     Myself,
     Observed,
     ProviderAbsent,
@@ -30,6 +32,7 @@ from saperly_operator.lifecycle.observed import (
 )
 from saperly_operator.resources import annotations
 from saperly_operator.resources.base import InvalidResourceError
+from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
 from saperly_operator.resources.secret_record import SecretRecord, fingerprint
 
@@ -102,11 +105,25 @@ class Observer:
             secret=self._secret_state(key, wanted),
             provider=self._provider_state(key),
             service_keys=self._service_key_states(key),
-            memory=self._scratchpads.of(key.metadata.uid, (key.namespace, key.name)).memory(),
+            memory=self._memory(key),
             former_secret=None if kept == wanted else self._secret_state(key, kept),
+            former_providers=self._former_providers(key),
             older_claimant=self._older_claimant(key),
             stray_secrets=self._stray_secrets(key),
         )
+
+    def _memory(self, key: SaperlyKey) -> Memory:
+        tag = Tag.of(self._myself.installation, Owner(key.namespace, key.name), 1)
+        scratch = self._scratchpads.of(key.metadata.uid, (key.namespace, key.name))
+        return scratch.memory(self._scratchpads.listed_serial(tag.owner))
+
+    def _former_providers(self, key: SaperlyKey) -> dict[str, ProviderSpec]:
+        refs = {ref.provider for ref in (key.status.current, *key.status.retiring) if ref}
+        found = {
+            ref: self._cache.provider(provider_key_of(ProviderRef.parse(ref), key.namespace))
+            for ref in refs - {str(key.spec.provider_ref)}
+        }
+        return {ref: provider.spec for ref, provider in found.items() if provider is not None}
 
     def _secret_state(self, key: SaperlyKey, target: Target) -> SecretState:
         view = self._cache.secret((key.namespace, target.secret))
@@ -140,6 +157,7 @@ class Observer:
             spec=provider.spec,
             generation=provider.metadata.generation,
             admits=provider.allows(key.namespace, self._cache.namespace(key.namespace).labels),
+            uid=provider.metadata.uid,
         )
 
     def _service_key_states(self, key: SaperlyKey) -> dict[ServiceKeyName, ServiceKeyState]:
@@ -204,14 +222,32 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
     # Its record was stripped, but its data still fits what only we could have written: it is ours, and repaired.
     proven = kept is not None and kept.name == view.name and mark is not None and mark == kept.fingerprint
     if record is None and not proven:
-        return SecretForeign(view.record.owner if view.record is not None else None)
+        return SecretForeign(
+            owner=view.record.owner if view.record is not None else None,
+            adoptable=view.annotations.get(annotations.ADOPT_FOR) == key.name,
+            is_dependent=view.is_dependent,
+            has_entry=digest is not None,
+            fingerprint=mark,
+            immutable=view.immutable,
+        )
     return SecretOwned(
         record=record,
         fingerprint=mark,
         metadata_in_sync=record is not None and metadata_in_sync(view, key) and _names_current(record, key),
         intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
+        previous={
+            name: fingerprint(key.metadata.uid, view.digests[name])
+            for name in previous_places(key)
+            if name != target.entry and name in view.digests
+        },
     )
+
+
+def previous_places(key: SaperlyKey) -> tuple[str, ...]:
+    """The keys of a Secret's data under which an old plaintext may be: the one that the spec names, and earlier ones."""
+    places = (key.spec.secret.previous_key, *(old.previous_key for old in key.status.retiring))
+    return tuple({place: None for place in places if place is not None})
 
 
 def _names_current(record: SecretRecord, key: SaperlyKey) -> bool:
@@ -226,17 +262,6 @@ def owned_record(view: SecretView, key: SaperlyKey, installation: str) -> Secret
     if record is None or record.owner != str(Owner(key.namespace, key.name)) or record.installation != installation:
         return None
     return record
-
-
-def wanted_labels(key: SaperlyKey) -> dict[str, str]:
-    """The labels that the Secret is to carry: what the spec says, and ours."""
-    return {**key.spec.secret.labels, annotations.MANAGED_BY_LABEL: annotations.MANAGED_BY}
-
-
-def metadata_in_sync(view: SecretView, key: SaperlyKey) -> bool:
-    """Whether the labels and annotations asked for are all there. Others are nobody's business here."""
-    labels = wanted_labels(key).items() <= view.labels.items()
-    return labels and key.spec.secret.annotations.items() <= view.annotations.items()
 
 
 def _seniority(body: Object, owner: str | None) -> tuple[bool, bool, str, str]:

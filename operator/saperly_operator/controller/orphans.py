@@ -4,8 +4,9 @@ There is no object left to store a revoke's intent in; the evidence is the vendo
 at every sweep until it is revoked, so a crash at any line forgets nothing. Before any verdict the objects and the
 records of all managed Secrets are listed live: a restore brings Secrets first, and they count as references.
 
-Only keys that were never used, and are old by the vendor's clock, are revoked. A used one has a holder somewhere: it is
-reported at every sweep, and a person decides.
+Only keys that are old by the vendor's clock are revoked: those never used at once, those used when they stood idle for
+24 hours, or when the provider's annotation names them. Till then a used one has a holder somewhere, and the provider's
+status shows it.
 """
 
 import logging
@@ -20,10 +21,13 @@ from saperly_operator.kube.errors import KubeError
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources import annotations
+from saperly_operator.resources.findings import UnownedKey
 from saperly_operator.saperly.errors import SaperlyError
 from saperly_operator.saperly.models import ChildKey
 
 logger = logging.getLogger(__name__)
+
+_SHOWN_AT_ONCE = 32
 
 
 class OwnerlessOrphans:
@@ -36,29 +40,38 @@ class OwnerlessOrphans:
         self._installation = installation
         self._confirmed = confirmed
 
-    async def collect(self, handle: Handle, listing: Listing, unowned: list[ChildKey]) -> None:
-        """Revoke those of ``unowned`` that are beyond doubt. Never raises for either API: the next sweep sees them."""
+    async def collect(
+        self, handle: Handle, listing: Listing, unowned: list[ChildKey], ordered: frozenset[str]
+    ) -> tuple[UnownedKey, ...] | None:
+        """Revoke those of ``unowned`` that are beyond doubt, and the ``ordered`` (by id); returns those in use.
+
+        None when nothing could be judged. Never raises for either API: the next sweep sees them again.
+        """
         if not self._confirmed:
-            return  # a clone of another cluster: what has no owner here may have one there
+            return None  # a clone of another cluster: what has no owner here may have one there
         old = [row for row in unowned if listing.server_time - row.created_at >= self._timings.orphan_age]
         if not old:
-            return
+            return ()
         try:
             owners, referenced = await self._owners(), await self._referenced()
         except KubeError as error:
             logger.warning("orphans could not be judged", extra={"error": str(error)})
-            return
-        for row in old:
+            return None
+        in_use: list[UnownedKey] = []
+        for row in sorted(old, key=lambda row: row.id):
             tag = Tag.parse(row.name)
             if tag is None or tag.owner in owners or row.id in referenced:
                 continue
-            if row.last_used_at is not None:
-                logger.warning(
-                    "a key in use belongs to no SaperlyKey any more: revoke it in the Saperly portal if it is not wanted",
-                    extra={"key_id": row.id, "key_prefix": row.key_prefix},
-                )
-                continue
-            await self._revoke(handle, row)
+            if row.id in ordered or self._is_idle(row, listing):
+                await self._revoke(handle, row)
+            else:
+                in_use.append(UnownedKey(id=row.id, prefix=row.key_prefix, name=row.name[:256]))
+        return tuple(in_use[:_SHOWN_AT_ONCE])
+
+    def _is_idle(self, row: ChildKey, listing: Listing) -> bool:
+        """Never used, or not for so long that nobody can be waiting for it (I5), by the vendor's own clock."""
+        used_at = row.last_used_at
+        return used_at is None or listing.server_time - used_at >= self._timings.idle_before_revoke
 
     async def _owners(self) -> frozenset[str]:
         bodies = await self._kube.list(SAPERLY_KEYS)
@@ -75,13 +88,13 @@ class OwnerlessOrphans:
         try:
             # The list is old by now: the key may have been released, used, or revoked since.
             now = await ask_vendor(handle.gate, Operation.GET, self._clock, lambda: handle.api.get_key(row.id))
-            if now.revoked_at is not None or now.last_used_at is not None or now.name != row.name:
+            if now.revoked_at is not None or now.last_used_at != row.last_used_at or now.name != row.name:
                 return
             await ask_vendor(handle.gate, Operation.REVOKE, self._clock, lambda: handle.api.revoke_key(row.id))
         except (GateShut, SaperlyError) as error:
             logger.warning("an orphan could not be revoked", extra={"key_id": row.id, "error": str(error)})
             return
         logger.warning(
-            "an unused key that belonged to no SaperlyKey was revoked",
+            "a key that belonged to no SaperlyKey was revoked",
             extra={"key_id": row.id, "key_prefix": row.key_prefix},
         )

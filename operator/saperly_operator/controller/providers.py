@@ -8,18 +8,19 @@ import logging
 from collections.abc import Callable
 
 from saperly_operator.budget.gate import Limits
-from saperly_operator.budget.operation import Operation
-from saperly_operator.clock import Clock
-from saperly_operator.controller.cache import Cache, NamespaceView, ProviderKey
+from saperly_operator.controller.cache import NamespaceView, ProviderKey
+from saperly_operator.controller.proof import ServiceKeyProof
 from saperly_operator.controller.provider_hold import ProviderHold
 from saperly_operator.controller.provider_kinds import read_provider, resource_of
-from saperly_operator.controller.service_keys import ServiceKeys, breaker_text
-from saperly_operator.kube.api import NAMESPACES, SECRETS, STATUS, Kube
+from saperly_operator.controller.provider_status import news, noted_material, provider_status
+from saperly_operator.controller.tools import Tools
+from saperly_operator.kube.api import NAMESPACES, SECRETS, STATUS
 from saperly_operator.kube.errors import KubeError, NotFound, Refused
+from saperly_operator.kube.events import EventWriter, Regarding
 from saperly_operator.kube.secrets import entry as secret_entry
 from saperly_operator.resources import reasons
-from saperly_operator.resources.base import Condition, ConditionStatus, InvalidResourceError
-from saperly_operator.resources.provider import Provider, ProviderStatus, ServiceKeyEntry, ServiceKeyStatus
+from saperly_operator.resources.base import InvalidResourceError
+from saperly_operator.resources.provider import Provider, ServiceKeyEntry
 from saperly_operator.saperly.concealed import Credential, MalformedCredentialError
 
 logger = logging.getLogger(__name__)
@@ -29,22 +30,17 @@ class Providers:
     """Keeps ``ServiceKeys`` in line with the providers. ``changed`` is called when objects of one should look again."""
 
     def __init__(
-        self,
-        kube: Kube,
-        cache: Cache,
-        service_keys: ServiceKeys,
-        clock: Clock,
-        *,
-        namespace: str,
-        changed: Callable[[ProviderKey], None],
+        self, tools: Tools, events: EventWriter, *, namespace: str, changed: Callable[[ProviderKey], None]
     ) -> None:
-        self._kube = kube
-        self._cache = cache
-        self._service_keys = service_keys
-        self._clock = clock
+        self._kube = tools.kube
+        self._cache = tools.cache
+        self._service_keys = tools.service_keys
+        self._clock = tools.clock
+        self._events = events
         self._namespace = namespace
         self._changed = changed
-        self._hold = ProviderHold(kube, cache)
+        self._hold = ProviderHold(tools.kube, tools.cache)
+        self._proof = ServiceKeyProof(tools.cache, tools.service_keys, tools.clock)
 
     async def ensure(self, key: ProviderKey, namespace: str) -> None:
         """Make sure that a decision about an object in ``namespace`` knows its provider, if there is one.
@@ -106,13 +102,18 @@ class Providers:
             assert problem is not None
             self._service_keys.refuse((key, entry.name), *problem)
             return had_problem is None
-        limits = provider.spec.limits
+        limits, had_doubt = provider.spec.limits, self._service_keys.doubt((key, entry.name))
         accepted = self._service_keys.accept(
             (key, entry.name),
             credential,
             Limits(limits.mints_per_hour, limits.rotates_per_hour, limits.lists_per_hour),
         )
-        return accepted or had_problem is not None
+        handle = self._service_keys.handle((key, entry.name))
+        assert handle is not None, "it was just accepted"
+        vouched = (noted_material(provider, entry.name), provider.accepted_material)
+        await self._proof.judge((key, entry.name), handle, vouched)
+        doubted = had_doubt != self._service_keys.doubt((key, entry.name))
+        return accepted or had_problem is not None or doubted
 
     async def _read(
         self, provider: Provider, entry: ServiceKeyEntry
@@ -147,7 +148,7 @@ class Providers:
         return None, credential
 
     async def _store_status(self, key: ProviderKey, provider: Provider) -> None:
-        status = self._status(key, provider)
+        status = provider_status(key, provider, self._service_keys, self._clock.now())
         if status == provider.status:
             return
         patch = {
@@ -162,49 +163,7 @@ class Providers:
             logger.warning("a provider's status could not be written", extra={"provider": name, "error": str(error)})
             return
         self._cache.put_provider(read_provider(kind, body))
-
-    def _status(self, key: ProviderKey, provider: Provider) -> ProviderStatus:
-        reason, message = self._verdict(key, provider)
-        ready = reason == reasons.AVAILABLE
-        wanted = [(reasons.READY, ready)] + ([] if ready else [(reasons.STALLED, True)])
-        before = {condition.type: condition for condition in provider.status.conditions}
-        conditions = []
-        for kind, holds in wanted:
-            state = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
-            known = before.get(kind)
-            since = known.last_transition_time if known is not None and known.status == state else self._clock.now()
-            conditions.append(
-                Condition(
-                    type=kind,
-                    status=state,
-                    observed_generation=provider.metadata.generation,
-                    last_transition_time=since,
-                    reason=reason,
-                    message=message,
-                )
-            )
-        handles = {entry.name: self._service_keys.handle((key, entry.name)) for entry in provider.spec.service_keys}
-        return ProviderStatus(
-            observed_generation=provider.metadata.generation,
-            conditions=tuple(conditions),
-            service_keys=tuple(
-                ServiceKeyStatus(name=name, prefix=handle.prefix) for name, handle in handles.items() if handle
-            ),
-        )
-
-    def _verdict(self, key: ProviderKey, provider: Provider) -> tuple[str, str]:
-        if provider.metadata.deletion_timestamp is not None:
-            message = (
-                "It is being deleted, and held until no SaperlyKey has a key of it: delete those, or name another "
-                "provider in their spec.providerRef."
-            )
-            return reasons.PROVIDER_IN_USE, message
-        for entry in provider.spec.service_keys:
-            problem = self._service_keys.problem((key, entry.name))
-            if problem is not None:
-                return problem.reason, problem.message
-            handle = self._service_keys.handle((key, entry.name))
-            codes = handle.gate.codes_against(Operation.MINT) if handle is not None else frozenset()
-            if codes:
-                return breaker_text(min(codes))
-        return reasons.AVAILABLE, "Keys can be minted."
+        metadata = provider.metadata
+        regarding = Regarding(kind, namespace, name, metadata.uid, metadata.resource_version)
+        for occurrence in news(provider.status, status):
+            await self._events.emit(regarding, occurrence, self._clock.now())

@@ -15,7 +15,8 @@ from saperly_operator.controller.observe import entry_key, provider_key_of
 from saperly_operator.controller.providers import Providers
 from saperly_operator.controller.scratch import Scratch
 from saperly_operator.controller.tools import Tools
-from saperly_operator.kube.errors import Conflict, NotFound
+from saperly_operator.kube.errors import Conflict, KubeError, NotFound
+from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.decide import decide
 from saperly_operator.lifecycle.observed import Observed
@@ -49,16 +50,19 @@ class Reconciler:
         self._providers = providers
         self._sweeps = sweeps
         self._is_stopping = is_stopping
+        self._unsure: set[ObjectKey] = set()
+        """Objects of which a write failed without an answer: it may have been stored, and no watch has shown it yet."""
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Look at ``key`` until it rests. Returns in how many seconds to look again, None for not before an event.
 
         Raises KubeError when the Kubernetes API did not do as asked.
         """
-        live = False
+        live = key in self._unsure
         await self._learn_provider(key)
         for _ in range(_MAX_STEPS):
             observed = await self._look(key, live=live)
+            self._unsure.discard(key)
             if observed is None:
                 return None
             if self._holds_for_nothing(observed):
@@ -105,12 +109,16 @@ class Reconciler:
             await act(self._tools, observed, effect, decision)
         except (Conflict, NotFound):
             return True
+        except KubeError:
+            # What was closed for good must not be sent again because a stale look shows it open.
+            self._unsure.add((observed.key.namespace, observed.key.name))
+            raise
         return False
 
     async def _rest(self, observed: Observed, decision: Decision) -> float | None:
         step, now = decision.step, self._tools.clock.now()
         if isinstance(step, LeaveAlone):
-            logger.warning(decision.message, extra={"object": observed.key.path, "reason": decision.reason})
+            await self._tell_once(observed, decision)
             return _FOREIGN_RECHECK.total_seconds()
         if isinstance(step, AwaitSweep):
             entry = entry_key((step.provider, step.service_key), observed.key.namespace)
@@ -119,6 +127,16 @@ class Reconciler:
             await self._settle(observed, decision)
         until = step.until if isinstance(step, Done | WaitUntil | Stall | AwaitSweep) else None
         return None if until is None else max(0.0, (until - now).total_seconds())
+
+    async def _tell_once(self, observed: Observed, decision: Decision) -> None:
+        """An event, once a process: status is the other installation's to write, and the two would undo each other."""
+        scratch = self._tools.scratch(observed)
+        if scratch.has_told:
+            return
+        scratch.has_told = True
+        logger.warning(decision.message, extra={"object": observed.key.path, "reason": decision.reason})
+        occurrence = Occurrence(EventType.WARNING, decision.reason, "Reconcile", decision.message)
+        await self._tools.statuses.announce(observed.key, occurrence)
 
     async def _settle(self, observed: Observed, decision: Decision) -> None:
         try:

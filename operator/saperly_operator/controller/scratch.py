@@ -4,11 +4,12 @@ Lost with the process, always safely: the plaintext's loss is the tested path of
 is only thrift. Keyed by uid, so that a recreated object never inherits anything.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from saperly_operator.budget.gate import Gate, Granted
 from saperly_operator.budget.operation import Operation
+from saperly_operator.lifecycle.adoption import AdoptionRefused
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.observed import (
     HeldKey,
@@ -17,9 +18,11 @@ from saperly_operator.lifecycle.observed import (
     PreflightRefused,
     RedactedKey,
     ServiceKeyName,
-    SweepView,
 )
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.lifecycle.workloads import WorkloadLook
+from saperly_operator.resources.workload import WorkloadRef
 from saperly_operator.saperly.concealed import Plaintext
 
 _LONGEST_RETRY_AFTER = 3600.0
@@ -53,14 +56,31 @@ class Scratch:
     turn: Turn | None = None
     sweeps: dict[ServiceKeyName, SweepView] = field(default_factory=dict)
     not_before: dict[str, datetime] = field(default_factory=dict)
+    workloads: dict[WorkloadRef, WorkloadLook] = field(default_factory=dict)
+    sent_at: dict[str, datetime] = field(default_factory=dict)
+    adoption: AdoptionRefused | None = None
+    has_told: bool = False
+    """That this object is another installation's was announced."""
     _failures: dict[str, int] = field(default_factory=dict)
 
-    def memory(self) -> Memory:
+    def memory(self, listed_serial: int = 0) -> Memory:
         """The part that decisions may rest on; the plaintext itself is not in it."""
-        has_turn = self.turn is not None
         return Memory(
-            self.held, self.redacted, self.preflight, dict(self.sweeps), dict(self.not_before), has_turn=has_turn
+            self.held,
+            self.redacted,
+            self.preflight,
+            dict(self.sweeps),
+            dict(self.not_before),
+            dict(self.sent_at),
+            has_turn=self.turn is not None,
+            listed_serial=listed_serial,
+            adoption=self.adoption,
+            workloads=dict(self.workloads),
         )
+
+    def forget_absence(self, key_id: str) -> None:
+        """A closer look found the key that lists did not show."""
+        self.sweeps = {name: replace(view, absent=view.absent - {key_id}) for name, view in self.sweeps.items()}
 
     def hold(self, held: HeldKey, plaintext: Plaintext) -> None:
         """A minted key's plaintext, until the Secret has it."""
@@ -111,10 +131,19 @@ class Scratchpads:
 
     def __init__(self) -> None:
         self._by_uid: dict[str, Scratch] = {}
+        self._serials: dict[str, int] = {}
 
     def of(self, uid: str, key: tuple[str, str]) -> Scratch:
         """The scratchpad of the object with that uid, called ``key`` (namespace, name); a new one for a new object."""
         return self._by_uid.setdefault(uid, Scratch(key))
+
+    def note_serial(self, owner_tag: str, serial: int) -> None:
+        """A list shows this serial under the tag of an owner, who may be gone, or not yet (again) be there."""
+        self._serials[owner_tag] = max(serial, self.listed_serial(owner_tag))
+
+    def listed_serial(self, owner_tag: str) -> int:
+        """The highest serial that any list showed under the tag of an owner; 0 when none did."""
+        return self._serials.get(owner_tag, 0)
 
     def drop(self, uid: str) -> None:
         """The object is gone."""

@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping
 
-from saperly_operator.controller.observe import kept_target, wanted_labels
+from saperly_operator.controller.observe import kept_target
+from saperly_operator.controller.secret_metadata import (
+    patched_annotations,
+    patched_labels,
+    wanted_annotations,
+    wanted_labels,
+)
 from saperly_operator.kube.api import Object
-from saperly_operator.kube.secrets import SecretView, encoded
+from saperly_operator.kube.secrets import SecretView, encoded, entry
 from saperly_operator.lifecycle.naming import Owner
 from saperly_operator.lifecycle.transitions import answered_request
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import KeyRef
-from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, SecretRecord, short_digest
+from saperly_operator.resources.secret_record import (
+    RECORD_ANNOTATIONS,
+    SecretRecord,
+    fingerprint,
+    plaintext_digest,
+    short_digest,
+)
 from saperly_operator.saperly.concealed import Plaintext
 
 _STAND_IN = b"x" * 64
@@ -42,7 +54,7 @@ def create_body(key: SaperlyKey, record: Mapping[str, str], data: Mapping[str, s
             "name": key.secret_name,
             "namespace": key.namespace,
             "labels": wanted_labels(key),
-            "annotations": {**key.spec.secret.annotations, **record},
+            "annotations": {**wanted_annotations(key), **record},
         },
         "type": key.spec.secret.type.value,
         "data": dict(data),
@@ -62,8 +74,8 @@ def update_patch(key: SaperlyKey, view: SecretView, *, record: Mapping[str, str]
         "metadata": {
             "uid": view.uid,
             "resourceVersion": view.version,
-            "labels": wanted_labels(key),
-            "annotations": {**key.spec.secret.annotations, **record},
+            "labels": patched_labels(key, view),
+            "annotations": {**patched_annotations(key, view), **record},
         },
         "data": {**data, **stale},
     }
@@ -72,10 +84,40 @@ def update_patch(key: SaperlyKey, view: SecretView, *, record: Mapping[str, str]
 def dry_run_body(key: SaperlyKey) -> Object:
     """A Secret of the size and shape of the real one, to be tried and thrown away."""
     record = dict.fromkeys(RECORD_ANNOTATIONS, "x" * 36)
-    return create_body(key, record, plaintext_data(key, _STAND_IN))
+    previous = key.spec.secret.previous_key
+    old = {previous: encoded(_STAND_IN)} if previous is not None else {}
+    return create_body(key, record, plaintext_data(key, _STAND_IN) | old)
 
 
 def plaintext_data(key: SaperlyKey, plaintext: bytes | Plaintext) -> dict[str, str]:
-    """The Secret's data: one entry."""
+    """The Secret's data: the key's plaintext under the name that the spec gives it."""
     raw = plaintext.reveal().encode() if isinstance(plaintext, Plaintext) else plaintext
     return {key.spec.secret.key: encoded(raw)}
+
+
+def previous_data(key: SaperlyKey, existing: Object | None) -> dict[str, str]:
+    """The plaintext that is about to be replaced, under ``spec.secret.previousKey``.
+
+    Only from the Secret as it was read live, and only where its data is what status knows: what anybody else put there
+    must not be shown to a key's users as their old one.
+    """
+    name, kept = key.spec.secret.previous_key, key.status.secret
+    if name is None or kept is None or existing is None or existing["metadata"]["name"] != kept.name:
+        return {}
+    return _entry_that_fits(key, existing, kept.key, kept.fingerprint, name)
+
+
+def carried_previous(key: SaperlyKey, source: Object) -> dict[str, str]:
+    """An old plaintext that is in the Secret ``source``, for the one that the key moves to."""
+    name = key.spec.secret.previous_key
+    for old in key.status.retiring:
+        if name is not None and old.previous_key is not None and old.fingerprint is not None:
+            return _entry_that_fits(key, source, old.previous_key, old.fingerprint, name)
+    return {}
+
+
+def _entry_that_fits(key: SaperlyKey, secret: Object, place: str, mark: str, name: str) -> dict[str, str]:
+    value = entry(secret, place)
+    if value is None or fingerprint(key.metadata.uid, plaintext_digest(value)) != mark:
+        return {}
+    return {name: encoded(value)}

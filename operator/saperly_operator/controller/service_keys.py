@@ -15,6 +15,7 @@ from saperly_operator.clock import Clock
 from saperly_operator.controller.cache import ProviderKey
 from saperly_operator.lifecycle.observed import GateClosed, ServiceKeyState, ServiceKeyUnusable, ServiceKeyUsable
 from saperly_operator.resources import reasons
+from saperly_operator.resources.findings import UnownedKey
 from saperly_operator.saperly.api import VendorApi
 from saperly_operator.saperly.concealed import Credential
 
@@ -61,6 +62,22 @@ class Handle:
     material: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Too many of the known keys are missing from a list at once: no verdict is drawn from their absence."""
+
+    absent: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFindings:
+    """What the last list of a service key showed that is the provider's to tell."""
+
+    held: Held | None = None
+    unowned: tuple[UnownedKey, ...] = ()
+
+
 class ServiceKeys:
     """All entries of all providers. ``connect`` makes the client for a credential."""
 
@@ -73,6 +90,9 @@ class ServiceKeys:
         self._handles: dict[EntryKey, Handle] = {}
         self._problems: dict[EntryKey, ServiceKeyUnusable] = {}
         self._by_material: dict[str, Handle] = {}
+        self._doubts: dict[EntryKey, ServiceKeyUnusable] = {}
+        self._proven: dict[EntryKey, str] = {}
+        self._findings: dict[str, SweepFindings] = {}
 
     def accept(self, entry: EntryKey, credential: Credential, limits: Limits) -> bool:
         """``credential`` is what the entry's Secret holds now; True when it is another than before."""
@@ -91,6 +111,31 @@ class ServiceKeys:
     def refuse(self, entry: EntryKey, reason: str, message: str) -> None:
         """The entry's Secret holds no usable service key: nothing new is begun with it."""
         self._problems[entry] = ServiceKeyUnusable(reason, message)
+
+    def doubt_it(self, entry: EntryKey, reason: str, message: str) -> None:
+        """The entry's service key is another than before, and has not shown a key that the one before it minted."""
+        self._doubts[entry] = ServiceKeyUnusable(reason, message)
+
+    def trust(self, entry: EntryKey, material: str) -> None:
+        """The entry's service key may be used: it sees what was minted so far, or nothing was."""
+        self._doubts.pop(entry, None)
+        self._proven[entry] = material
+
+    def doubt(self, entry: EntryKey) -> ServiceKeyUnusable | None:
+        return self._doubts.get(entry)
+
+    def proven(self, entry: EntryKey) -> str | None:
+        """The material of this entry that was last trusted by this process."""
+        return self._proven.get(entry)
+
+    def note_findings(self, material: str, findings: SweepFindings) -> bool:
+        """What a list showed; True when it is another than before."""
+        before = self.findings(material)
+        self._findings[material] = findings
+        return before != findings
+
+    def findings(self, material: str) -> SweepFindings:
+        return self._findings.get(material, SweepFindings())
 
     def handle(self, entry: EntryKey) -> Handle | None:
         """The last good service key of an entry."""
@@ -112,9 +157,12 @@ class ServiceKeys:
             return problem
         manage = self._closed(handle, Operation.REVOKE)
         mint, rotate = self._closed(handle, Operation.MINT), self._closed(handle, Operation.ROTATE)
+        soon, doubt = self._clock.now() + timedelta(minutes=1), self._doubts.get(entry)
+        if doubt is not None:
+            # Whatever it answers would be said of other keys than those that status knows.
+            mint = rotate = manage = GateClosed(soon, doubt.reason, doubt.message, needs_person=True)
         if problem is not None:
-            never = GateClosed(self._clock.now() + timedelta(minutes=1), problem.reason, problem.message, True)
-            mint = rotate = never
+            mint = rotate = GateClosed(soon, problem.reason, problem.message, needs_person=True)
         return ServiceKeyUsable(handle.prefix, handle.material, mint=mint, manage=manage, rotate=rotate)
 
     def _closed(self, handle: Handle, operation: Operation) -> GateClosed | None:

@@ -59,8 +59,8 @@ class StatusWriter:
 
 
 def _troubles(before: SaperlyKeyStatus, after: SaperlyKeyStatus) -> Iterator[Occurrence]:
-    """An event when an object stalls, or stalls for another reason, when its schedule is refused, or a rotation
-    becomes overdue; the same again is no news."""
+    """An event when an object stalls, or stalls for another reason, when its schedule is refused, a rotation becomes
+    overdue, or a workload does not come to run with the new key by itself; the same again is no news."""
     refused, stalled = condition(after, reasons.SCHEDULE_REFUSED), condition(after, reasons.STALLED)
     if refused is not None and stalled is not None and stalled.reason == refused.reason:
         stalled = None  # each rotation by the last good schedule ends in the same stall
@@ -71,3 +71,7 @@ def _troubles(before: SaperlyKeyStatus, after: SaperlyKeyStatus) -> Iterator[Occ
     overdue = condition(after, reasons.ROTATION_OVERDUE)
     if overdue is not None and condition(before, reasons.ROTATION_OVERDUE) is None:
         yield Occurrence(EventType.WARNING, reasons.ROTATION_OVERDUE, "Rotate", overdue.message)
+    was, rollout = condition(before, reasons.ROLLOUT_PENDING), condition(after, reasons.ROLLOUT_PENDING)
+    is_told = was is not None and rollout is not None and was.reason == rollout.reason
+    if rollout is not None and rollout.reason != reasons.ROLLOUT_IN_PROGRESS and not is_told:
+        yield Occurrence(EventType.WARNING, rollout.reason, "Restart", rollout.message)

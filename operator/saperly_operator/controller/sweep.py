@@ -10,44 +10,46 @@ It runs at each provider's ``sweepInterval``, and at once when an object waits f
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from saperly_operator.controller.cache import ObjectKey
+from saperly_operator.controller.cache import ObjectKey, ProviderKey
+from saperly_operator.controller.compare import Comparison, Known, compare
 from saperly_operator.controller.listing import Listing, list_live_keys
 from saperly_operator.controller.observe import entry_key
 from saperly_operator.controller.orphans import OwnerlessOrphans
-from saperly_operator.controller.service_keys import EntryKey, Handle
+from saperly_operator.controller.service_keys import EntryKey, Handle, SweepFindings
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut
-from saperly_operator.lifecycle.naming import Owner, Tag
-from saperly_operator.lifecycle.observed import ServiceKeyName, SweepView
-from saperly_operator.lifecycle.references import referenced_ids
+from saperly_operator.lifecycle.observed import ServiceKeyName
 from saperly_operator.resources.base import InvalidResourceError
 from saperly_operator.resources.durations import parse_duration
-from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources.saperly_key import ProviderRef
 from saperly_operator.saperly.errors import SaperlyError
-from saperly_operator.saperly.models import ChildKey
 
 logger = logging.getLogger(__name__)
 
 _RETRY = timedelta(seconds=30)
 _DEFAULT_INTERVAL = timedelta(minutes=10)
+_DEFAULT_LISTS = 600
+_SHARE_OF_LISTS = 0.5
+"""What regular sweeps may take of the hourly limit; the rest is for those who wait for a proven list."""
 
 
 @dataclass(slots=True)
 class _Plan:
-    """When one service key is listed next, and for whom at the latest begun after what."""
+    """When one service key is listed next, for whom at the latest begun after what, and what the last list cost."""
 
     due: datetime
     last_begun: datetime | None = None
     wanted: datetime | None = None
+    calls: int = 1
 
 
 class Sweeper:
-    """Lists every service key in use, in turn. ``enqueue`` makes an object be looked at."""
+    """Lists every service key in use, in turn. ``enqueue`` makes an object be looked at, ``report`` a provider's status
+    be brought in line with what was found."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Sweeper:
         *,
         installation: str,
         enqueue: Callable[[ObjectKey], None],
+        report: Callable[[ProviderKey], None],
     ) -> None:
         self._cache = tools.cache
         self._service_keys = tools.service_keys
@@ -64,6 +67,7 @@ class Sweeper:
         self._orphans = orphans
         self._installation = installation
         self._enqueue = enqueue
+        self._report = report
         self._plans: dict[str, _Plan] = {}
         self._woken = asyncio.Event()
 
@@ -105,26 +109,31 @@ class Sweeper:
         for entry, handle in self._service_keys.entries().items():
             materials.setdefault(handle.material, (handle, []))[1].append(entry)
         for material, (handle, entries) in materials.items():
-            next_regular = self._clock.now() + self._interval(entries)
+            next_regular = self._clock.now() + self._interval(entries, self._plans.get(material))
             plan = self._plans.setdefault(material, _Plan(next_regular))
             plan.due = min(plan.due, next_regular)  # the interval may have been shortened
             if plan.due <= self._clock.now():
                 done = await self._sweep(handle, entries, plan)
-                plan.due = self._clock.now() + (self._interval(entries) if done else _RETRY)
+                plan.due = self._clock.now() + (self._interval(entries, plan) if done else _RETRY)
                 if done and plan.wanted is not None and plan.last_begun is not None and plan.last_begun < plan.wanted:
                     plan.due = max(plan.wanted, self._clock.now())  # asked for while this one was under way
         now = self._clock.now()
         waits = [self._plans[material].due - now for material in materials]
         return max(min(waits, default=_RETRY), timedelta(seconds=0.05))
 
-    def _interval(self, entries: list[EntryKey]) -> timedelta:
+    def _interval(self, entries: list[EntryKey], plan: _Plan | None) -> timedelta:
+        """As the providers ask, or as often as the vendor's limit for lists lets a list of this length be made."""
         providers = [self._cache.provider(provider) for provider, _ in entries]
-        intervals = [parse_duration(provider.spec.sweep_interval) for provider in providers if provider is not None]
-        return max(min(intervals, default=_DEFAULT_INTERVAL), timedelta(seconds=1))
+        specs = [provider.spec for provider in providers if provider is not None]
+        asked = min((parse_duration(spec.sweep_interval) for spec in specs), default=_DEFAULT_INTERVAL)
+        hourly = min((spec.limits.lists_per_hour for spec in specs), default=_DEFAULT_LISTS) * _SHARE_OF_LISTS
+        affordable = timedelta(hours=1) * (plan.calls if plan is not None else 1) / hourly
+        return max(asked, affordable, timedelta(seconds=1))
 
     async def _sweep(self, handle: Handle, entries: list[EntryKey], plan: _Plan) -> bool:
+        proof = plan.wanted is not None and (plan.last_begun is None or plan.last_begun < plan.wanted)
         try:
-            listing = await list_live_keys(handle, self._clock)
+            listing = await list_live_keys(handle, self._clock, proof=proof)
         except GateShut as shut:
             logger.info("a sweep waits", extra={"reason": shut.wait.reason.value})
             return False
@@ -134,39 +143,54 @@ class Sweeper:
         if listing is None:
             logger.warning("a sweep stayed incomplete: keys came and went while it was listing")
             return False
-        plan.last_begun = listing.begun_at
-        unowned = self._hand_out(listing, entries)
-        await self._orphans.collect(handle, listing, unowned)
+        plan.calls = listing.calls
+        if listing.is_proven:
+            plan.last_begun = listing.begun_at
+        await self._judge(handle, listing, entries)
         return True
 
-    def _hand_out(self, listing: Listing, entries: list[EntryKey]) -> list[ChildKey]:
-        """Give each object its rows; returns the rows of this installation that no object here owns."""
-        rows: dict[str, list[ChildKey]] = defaultdict(list)
-        for row in listing.rows:
-            tag = Tag.parse(row.name)
-            if tag is not None and tag.is_of_installation(self._installation):
-                rows[tag.owner].append(row)
-        for key in self._cache.all_keys():
-            owner = Tag.of(self._installation, Owner(*key), 1).owner
-            self._hand_to(key, listing, rows.pop(owner, []), set(entries))
-        return [row for unowned in rows.values() for row in unowned]
+    async def _judge(self, handle: Handle, listing: Listing, entries: list[EntryKey]) -> None:
+        """References are read now, after the list; then each object's worker gets what concerns it."""
+        recorded = frozenset(view.record.key_id for view in self._cache.secrets() if view.record is not None)
+        known = [known for key in self._cache.all_keys() if (known := self._known(key, entries)) is not None]
+        comparison = compare(listing, known, recorded, self._installation)
+        if any(self._service_keys.doubt(entry) is not None for entry in entries):
+            return  # it may be the list of another service key: nothing is concluded from it
+        for owner_tag, serial in comparison.serials.items():
+            self._scratchpads.note_serial(owner_tag, serial)
+        for each in known:
+            self._hand_to(each, comparison)
+        ordered = frozenset[str]().union(*(self._ordered(provider) for provider, _ in entries))
+        in_use = await self._orphans.collect(handle, listing, comparison.unowned, ordered)
+        unowned = self._service_keys.findings(handle.material).unowned if in_use is None else in_use
+        if self._service_keys.note_findings(handle.material, SweepFindings(comparison.held, unowned)):
+            for provider, _ in entries:
+                self._report(provider)
 
-    def _hand_to(self, key: ObjectKey, listing: Listing, rows: list[ChildKey], entries: set[EntryKey]) -> None:
+    def _known(self, key: ObjectKey, entries: list[EntryKey]) -> Known | None:
         body = self._cache.key(key)
+        if body is None:
+            return None
+        status, ref = body.get("status") or {}, (body.get("spec") or {}).get("providerRef") or {}
+        refs = (status.get("intent"), status.get("current"), *(status.get("retiring") or []))
+        names: set[ServiceKeyName] = {(each["provider"], each["serviceKey"]) for each in refs if each}
         try:
-            known = SaperlyKey.from_api(body)
+            names |= {(str(ProviderRef.from_api(ref)), name) for _, name in entries}
         except InvalidResourceError:
-            return
-        status = known.status
-        names: set[ServiceKeyName] = {
-            (ref.provider, ref.service_key) for ref in (status.intent, status.current, *status.retiring) if ref
-        }
-        names |= {(str(known.spec.provider_ref), name) for _, name in entries}
-        referenced = referenced_ids(status)
-        stray = any(row.id not in referenced for row in rows)
-        scratch = self._scratchpads.of(known.metadata.uid, key)
-        for name in names:
-            if entry_key(name, known.namespace) in entries:
-                scratch.sweeps[name] = SweepView(listing.begun_at, listing.server_time, tuple(rows))
-        if status.intent is not None or stray:
-            self._enqueue(key)
+            return None
+        return Known(key, body, frozenset(name for name in names if entry_key(name, key[0]) in entries))
+
+    def _hand_to(self, known: Known, comparison: Comparison) -> None:
+        scratch = self._scratchpads.of(known.body["metadata"]["uid"], known.key)
+        views = comparison.views.get(known.key, {})
+        for name in known.names:
+            if name in views:
+                scratch.sweeps[name] = views[name]
+            else:
+                scratch.sweeps.pop(name, None)
+        if views:
+            self._enqueue(known.key)
+
+    def _ordered(self, provider: ProviderKey) -> frozenset[str]:
+        known = self._cache.provider(provider)
+        return known.orphans_to_revoke if known is not None else frozenset()

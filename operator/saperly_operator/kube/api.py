@@ -43,6 +43,9 @@ PROVIDERS = Resource("saperly.com", "v1alpha1", "saperlyproviders")
 SECRETS = Resource("", "v1", "secrets")
 CONFIG_MAPS = Resource("", "v1", "configmaps")
 NAMESPACES = Resource("", "v1", "namespaces", namespaced=False)
+DEPLOYMENTS = Resource("apps", "v1", "deployments")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets")
 EVENTS = Resource("events.k8s.io", "v1", "events")
 
 

@@ -15,7 +15,7 @@ from saperly_operator.resources.secret_record import SecretRecord, plaintext_dig
 
 @dataclass(frozen=True, slots=True)
 class SecretView:
-    """A Secret without its data: of each entry only a digest."""
+    """A Secret without its data: of each entry only a digest. ``is_dependent``: it has an ownerReference."""
 
     namespace: str
     name: str
@@ -27,6 +27,7 @@ class SecretView:
     digests: Mapping[str, str]
     immutable: bool
     type: str
+    is_dependent: bool = False
 
     @classmethod
     def of(cls, secret: Object) -> "SecretView":
@@ -44,6 +45,7 @@ class SecretView:
             digests={key: plaintext_digest(_decoded(value)) for key, value in (secret.get("data") or {}).items()},
             immutable=bool(secret.get("immutable")),
             type=str(secret.get("type") or "Opaque"),
+            is_dependent=bool(metadata.get("ownerReferences")),
         )
 
 

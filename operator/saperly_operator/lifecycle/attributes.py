@@ -11,7 +11,7 @@ from saperly_operator.lifecycle.naming import Owner, Tag, canonical_json, vendor
 from saperly_operator.resources.provider import Policy, ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey, SaperlyKeySpec
 from saperly_operator.resources.saperly_key_status import KeyAttribute, KeyRef
-from saperly_operator.saperly.models import Permissions, UpdateRequest
+from saperly_operator.saperly.models import ChildKey, Permissions, UpdateRequest
 
 _HASH_VERSION = "1"
 
@@ -61,6 +61,22 @@ def wanted_attributes(key: SaperlyKey, provider: ProviderSpec, installation: str
         **{_FIELDS[attribute]: value for attribute, value in chosen.items()},
     }
     return Attributes(values=tuple(sorted(values.items())), managed=tuple(chosen))
+
+
+def listed_attributes(row: ChildKey, managed: tuple[KeyAttribute, ...]) -> Attributes:
+    """What the vendor's row looks like, of that which is managed: the same hash says that it is as it was sent."""
+    values: dict[str, str | int] = {"name": row.name, "permissions": str(row.permissions)}
+    for attribute in managed:
+        value = getattr(row, _FIELDS[attribute])
+        if value is not None:
+            values[_FIELDS[attribute]] = value
+    return Attributes(values=tuple(sorted(values.items())), managed=managed)
+
+
+def differing_fields(wanted: Attributes, listed: Attributes) -> tuple[str, ...]:
+    """The vendor's names of the attributes in which the two differ."""
+    ours, theirs = dict(wanted.values), dict(listed.values)
+    return tuple(sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)))
 
 
 def needs_update(ref: KeyRef, wanted: Attributes) -> bool:

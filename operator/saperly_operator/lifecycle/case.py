@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.lifecycle.observed import Observed, ServiceKeyUnusable, ServiceKeyUsable, SweepView
+from saperly_operator.lifecycle.observed import Observed, ServiceKeyUnusable, ServiceKeyUsable
 from saperly_operator.lifecycle.steps import Decision, Stall, WaitUntil
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
@@ -33,9 +34,9 @@ class Case:
         return until if until is not None and until > self.now else None
 
     def swept(self, provider: str, service_key: str, begun_after: datetime) -> SweepView | None:
-        """The last list of that service key, if it was begun late enough."""
+        """The last list of that service key, if it was begun late enough and nothing can be missing on it."""
         sweep = self.observed.memory.sweeps.get((provider, service_key))
-        return sweep if sweep is not None and sweep.begun_at >= begun_after else None
+        return sweep if sweep is not None and sweep.is_proven and sweep.begun_at >= begun_after else None
 
     def stall(self, reason: str, message: str) -> Decision:
         """A person has to act; look again after the usual while, since the cause may go unseen."""

@@ -5,14 +5,23 @@ by name and lives on in its Secret, while old keys still end when they were to. 
 """
 
 from saperly_operator.lifecycle.case import Case, first_of
+from saperly_operator.lifecycle.checks_adoption import key_recorded
 from saperly_operator.lifecycle.checks_intent import begun_after, service_key_replaced, swept_keys
+from saperly_operator.lifecycle.checks_overlap import dates_changed
+from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
+from saperly_operator.lifecycle.checks_rollout import (
+    next_look,
+    workload_not_restarted,
+    workload_unread,
+)
 from saperly_operator.lifecycle.checks_rotate import successor_listed, successor_unlisted
 from saperly_operator.lifecycle.checks_written import record_if_written
 from saperly_operator.lifecycle.observed import SecretOwned
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
 from saperly_operator.lifecycle.steps import (
     AbandonIntent,
+    AdoptKey,
     AwaitSweep,
     Decision,
     DeleteSecret,
@@ -124,11 +133,20 @@ def _intent_swept(case: Case) -> Decision | None:
     return Decision(AbandonIntent(lost, reasons.OUTCOME_UNKNOWN, case.now), reasons.REVOKING, message)
 
 
+def _rollout_open(case: Case) -> Decision | None:
+    """With ``Orphan`` workloads go on with the key in the Secret, so that their restart is brought to its end."""
+    if case.key.spec.deletion_policy is not DeletionPolicy.ORPHAN:
+        return None
+    return first_of((workload_unread, workload_not_restarted, dates_changed, previous_key_expiring), case)
+
+
 def _old_key_alive(case: Case) -> Decision | None:
     for entry in case.status.retiring:
         if _may_live_on(entry, case) and not _stays_in_secret(entry, case):
             message = f"Waiting for the end of the overlap of the old key {entry.prefix}…"
-            return Decision(WaitUntil(entry.revoke_after), reasons.REVOKING, message)
+            moments = (entry.revoke_after, next_look(case), next_withdrawal(case))
+            until = min(moment for moment in moments if moment is not None)
+            return Decision(WaitUntil(until), reasons.REVOKING, message)
         blocked = _put_off(case, entry.provider, entry.service_key, retire_work(entry))
         if blocked is not None:
             return blocked
@@ -173,6 +191,17 @@ def _put_off(case: Case, provider: str, service_key: str, work: str) -> Decision
     if until is None:
         return None
     return Decision(WaitUntil(until), reasons.REVOCATION_FAILED, f"{purpose}; it is tried again by itself.")
+
+
+def _recorded_key_alive(case: Case) -> Decision | None:
+    """Status was lost (a restore), but the Secret's record names this object's key: it is accounted for, then ended.
+
+    What stands in the way of that does not hold the object: the sweep finds the key by its tag.
+    """
+    if case.status.installation is not None:
+        return None  # status is whole: what it named is gone
+    decision = key_recorded(case)
+    return decision if decision is not None and isinstance(decision.step, ReadLive | AdoptKey) else None
 
 
 def _secret_left(case: Case) -> Decision | None:
@@ -221,8 +250,10 @@ _CHECKS = (
     _intent_swept,
     successor_listed,
     successor_unlisted,
+    _rollout_open,
     _old_key_alive,
     _current_key_alive,
+    _recorded_key_alive,
     _secret_left,
     _nothing_left,
 )

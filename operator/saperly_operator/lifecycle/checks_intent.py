@@ -202,7 +202,12 @@ def _replay_forbidden(case: Case) -> Decision | None:
             return written
     lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
     message = f"{len(lost)} keys of a request with an unknown outcome are revoked; another is minted."
-    return Decision(AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, case.now), reasons.OUTCOME_UNRESOLVED, message)
+    # Nothing minted is no mint of this hour, when these are used up: an outage must not be made longer by an hour. Nor
+    # are there more requests while it lasts: the next is begun as they would be spread evenly.
+    used_up = len(recent_intents(case)) >= timings.mint_limit and not sweep.tagged(intent.serial)
+    until = max(case.now, intent.started_at + timings.mint_limit_window / timings.mint_limit) if used_up else case.now
+    given_up = AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, until, gives_turn_back=used_up)
+    return Decision(given_up, reasons.OUTCOME_UNRESOLVED, message)
 
 
 def _unknown_for_too_long(case: Case) -> bool:
@@ -256,7 +261,7 @@ def _mint_put_off(case: Case) -> Decision | None:
 def _not_answered_yet(case: Case) -> Decision | None:
     intent = _intent(case)
     if intent.rotates is not None:
-        return Decision(Rotate(intent), reasons.ROTATING, "Replacing the key at Saperly in one step.")
+        return Decision(Rotate(intent), reasons.MINTING, "Replacing the key at Saperly in one step.")
     return Decision(Mint(intent), reasons.MINTING, "Minting a key at Saperly.")
 
 

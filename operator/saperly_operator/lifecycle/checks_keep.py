@@ -4,7 +4,6 @@ None of these mints for anything cosmetic (I8): a renamed Secret, a renamed entr
 the plaintext that is there. Only a plaintext that is gone, a schedule, a request or another provider mint.
 """
 
-from saperly_operator.lifecycle.attributes import needs_update, wanted_attributes
 from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.checks_mint import begin_mint
 from saperly_operator.lifecycle.checks_rotate import begin_rotation
@@ -17,8 +16,6 @@ from saperly_operator.lifecycle.steps import (
     ReadLive,
     Record,
     RepairSecret,
-    Stall,
-    UpdateKey,
     WaitUntil,
 )
 from saperly_operator.resources import reasons
@@ -102,33 +99,6 @@ def schedule_refused(case: Case) -> Decision | None:
     """The schedule that is asked for cannot be followed. Asked last: it holds nothing else up."""
     refusal = plan_of(case.key, case.status, case.now).refusal
     return None if refusal is None else case.stall(refusal.reason, refusal.message)
-
-
-def attributes_changed(case: Case) -> Decision | None:
-    """The spec, or the provider's policy, asks for other attributes than were last sent."""
-    current, provider = case.status.current, case.observed.provider
-    if current is None or not isinstance(provider, ProviderPresent) or current.provider != provider.ref:
-        return None
-    wanted = wanted_attributes(case.key, provider.spec, case.observed.myself.installation, current.serial)
-    if not needs_update(current, wanted):
-        return None
-    failure = case.status.failure
-    if (
-        failure is not None
-        and failure.retry_at > case.now
-        and failure.applies_to(case.key.metadata.generation, provider.generation)
-    ):
-        return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
-    access = case.manage_access(current.provider, current.service_key, "The key's attributes cannot be changed")
-    if access is not None:
-        return access
-    until = case.not_before("update")
-    if until is not None:
-        return Decision(
-            WaitUntil(until), reasons.BACKING_OFF, "The key's attributes are changed as soon as Saperly answers."
-        )
-    step = UpdateKey(current, wanted.update_from(current.managed_attributes), wanted.hash, wanted.managed)
-    return Decision(step, reasons.UPDATING, "Changing the key's attributes at Saperly.")
 
 
 def secret_metadata_stripped(case: Case) -> Decision | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from saperly_operator.lifecycle.attributes import policy_violation, wanted_attributes
 from saperly_operator.lifecycle.case import Case, recent_intents
-from saperly_operator.lifecycle.checks_retire import RETIRING_LIMIT
-from saperly_operator.lifecycle.naming import Owner, Tag, idempotency_key
+from saperly_operator.lifecycle.checks_retire import retiring_room
+from saperly_operator.lifecycle.naming import Owner, idempotency_key
 from saperly_operator.lifecycle.observed import (
     PreflightPassed,
     PreflightRefused,
@@ -73,10 +73,6 @@ class Beginning:
     def operation(self) -> Operation:
         return Operation.MINT if self.rotates is None else Operation.ROTATE
 
-    @property
-    def reason(self) -> str:
-        return reasons.MINTING if self.rotates is None else reasons.ROTATING
-
 
 def begin_mint(case: Case, trigger: str) -> Decision:
     """The next step towards a new key, or what stands in its way."""
@@ -89,7 +85,7 @@ def begin_mint(case: Case, trigger: str) -> Decision:
 def begin(case: Case, beginning: Beginning) -> Decision:
     """The next step towards what is to be begun, or what stands in its way."""
     return (
-        _refused_before(case, beginning.provider)
+        _refused_before(case)
         or _too_many_mints(case)
         or _no_room_to_retire(case, beginning)
         or _secret_not_ours(case)
@@ -100,14 +96,17 @@ def begin(case: Case, beginning: Beginning) -> Decision:
     )
 
 
-def _refused_before(case: Case, provider: ProviderPresent) -> Decision | None:
-    """The same request was refused before, and neither the spec nor the provider changed since."""
+def _refused_before(case: Case) -> Decision | None:
+    """The same request was refused before, and neither the spec, the provider nor its service key changed since."""
     failure = case.status.failure
     if failure is None or failure.retry_at <= case.now:
         return None
-    if not failure.applies_to(case.key.metadata.generation, provider.generation):
+    if not failure.applies_to(case.observed.bound):
         return None
-    return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+    message = failure.message or "It is tried again by itself."
+    if failure.code == reasons.OUTCOME_UNRESOLVED:
+        return Decision(WaitUntil(failure.retry_at), failure.code, message)  # nobody has to act
+    return Decision(Stall(failure.retry_at), failure.code, message)
 
 
 def _too_many_mints(case: Case) -> Decision | None:
@@ -124,7 +123,7 @@ def _too_many_mints(case: Case) -> Decision | None:
 
 def _no_room_to_retire(case: Case, beginning: Beginning) -> Decision | None:
     urgent = beginning.rotates is not None or case.observed.current_is_dead
-    if len(case.status.retiring) < RETIRING_LIMIT + (SPARE_ROOM if urgent else 0):
+    if retiring_room(case, SPARE_ROOM if urgent else 0) > 0:
         return None
     message = f"{len(case.status.retiring)} old keys wait to be revoked; nothing new is minted before one is gone."
     return Decision(WaitUntil(case.now + case.timings.recheck), reasons.RETIRING_FULL, message)
@@ -189,7 +188,7 @@ def _secret_unproven(case: Case, beginning: Beginning) -> Decision | None:
             return None
         case _:
             step = Preflight(beginning.provider.ref, beginning.entry, beginning.operation)
-            return Decision(step, beginning.reason, "Preparing to mint a key.")
+            return Decision(step, reasons.MINTING, "Preparing to mint a key.")
 
 
 def _store_intent(case: Case, beginning: Beginning) -> Decision:
@@ -212,7 +211,7 @@ def _store_intent(case: Case, beginning: Beginning) -> Decision:
         trigger=beginning.trigger,
         rotate_request=case.key.rotate_request,
     )
-    return Decision(StoreIntent(intent), beginning.reason, _announcement(intent))
+    return Decision(StoreIntent(intent), reasons.MINTING, _announcement(intent))
 
 
 def _announcement(intent: Intent) -> str:
@@ -221,7 +220,6 @@ def _announcement(intent: Intent) -> str:
 
 def next_serial(case: Case) -> int:
     """One more than any serial ever seen for this object: in status, in the Secret's record, at the vendor."""
-    secret, sweeps = case.observed.secret, case.observed.memory.sweeps.values()
+    secret, memory = case.observed.secret, case.observed.memory
     recorded = secret.record.serial if isinstance(secret, SecretOwned) and secret.record else 0
-    tags = (Tag.parse(row.name) for sweep in sweeps for row in sweep.rows)
-    return 1 + max([case.status.serial or 0, recorded, *(tag.serial for tag in tags if tag is not None)])
+    return 1 + max(case.status.serial or 0, recorded, memory.listed_serial, case.observed.swept_serial)

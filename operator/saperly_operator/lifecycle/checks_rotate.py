@@ -17,7 +17,7 @@ Else, and where the key's own service key is not at hand, a mint does it, and th
 
 from saperly_operator.lifecycle.case import Case, recent_intents
 from saperly_operator.lifecycle.checks_mint import SPARE_ROOM, Beginning, begin, begin_mint, provider_unfit
-from saperly_operator.lifecycle.checks_retire import RETIRING_LIMIT
+from saperly_operator.lifecycle.checks_retire import retiring_room
 from saperly_operator.lifecycle.observed import ProviderPresent, ServiceKeyUsable
 from saperly_operator.lifecycle.references import listed_ref, referenced_ids, retiring
 from saperly_operator.lifecycle.steps import AdoptSuccessors, AwaitSweep, Decision
@@ -55,7 +55,7 @@ def successor_listed(case: Case) -> Decision | None:
             for row in rows
             if row.id not in referenced_ids(case.status)
         )
-        if len(case.status.retiring) + len(found) <= RETIRING_LIMIT + SPARE_ROOM:
+        if len(found) <= retiring_room(case, SPARE_ROOM):
             message = f"{len(found)} keys that nobody knew are revoked: each took the place of another."
             return Decision(AdoptSuccessors(lost.replaced, found), reasons.PLAINTEXT_LOST, message)
     return None

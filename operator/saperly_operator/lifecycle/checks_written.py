@@ -25,7 +25,8 @@ def record_if_written(case: Case, intent: Intent, row: ChildKey) -> Decision | N
         places.append((case.observed.former_secret, before.name, before.key))
     for secret, name, entry in places:
         mark = _mark_of(secret, row)
-        if mark is not None:
+        # The plaintext that status knows is another key's, whatever id somebody wrote beside it.
+        if mark is not None and (before is None or mark != before.fingerprint):
             kept = SecretStatus(name=name, key=entry, fingerprint=mark)
             return Decision(Record(ref, kept), reasons.AVAILABLE, delivered_message(name, ref))
     return None

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from saperly_operator.lifecycle.findings import findings
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
+from saperly_operator.lifecycle.rollout import Awaited, pending
 from saperly_operator.lifecycle.steps import AwaitSweep, Decision, Done, Stall, WaitUntil
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus
@@ -38,7 +40,8 @@ _KNOWN_ONLY_BY_TRYING = frozenset(
 class Standing:
     """The facts behind the conditions, once a step's outcome is known.
 
-    ``resting`` tells an object that nothing is being done for now, whatever the reason, from one at work.
+    ``resting`` tells an object that nothing is being done for now, whatever the reason, from one at work. ``rollout`` is
+    what to say of workloads that do not run with the new key yet; None while nothing new is known of them.
     """
 
     key_active: bool
@@ -49,6 +52,7 @@ class Standing:
     at_rest: bool
     stalled: bool
     resting: bool = False
+    rollout: Awaited | None = None
 
     @classmethod
     def of(cls, observed: Observed, decision: Decision) -> "Standing":
@@ -56,7 +60,7 @@ class Standing:
         in_place = observed.key_in_place
         secret = observed.secret
         return cls(
-            key_active=observed.key.status.current is not None and not observed.current_is_dead,
+            key_active=observed.key.status.current is not None and not observed.current_is_gone,
             key_in_place=in_place,
             secret_synced=in_place and isinstance(secret, SecretOwned) and secret.metadata_in_sync,
             reason=decision.reason,
@@ -64,6 +68,7 @@ class Standing:
             at_rest=isinstance(decision.step, Done),
             stalled=isinstance(decision.step, Stall),
             resting=isinstance(decision.step, Done | WaitUntil | Stall | AwaitSweep),
+            rollout=pending(observed),
         )
 
     @classmethod
@@ -83,6 +88,18 @@ class Standing:
         if observed.key.is_being_deleted:
             return standing
         return replace(standing, reason=before.reason, message=before.message, stalled=True)
+
+    @classmethod
+    def unchanged(cls, observed: Observed, decision: Decision) -> "Standing":
+        """How things stand after a step that only concerns old keys: as was said before, if it was said of this spec,
+        so that rest need not write again."""
+        status, standing = observed.key.status, cls.of(observed, decision)
+        ready = condition(status, reasons.READY)
+        if ready is None or ready.observed_generation != observed.key.metadata.generation:
+            return standing
+        stalled = condition(status, reasons.STALLED) is not None
+        at_rest = not stalled and condition(status, reasons.RECONCILING) is None
+        return replace(standing, reason=ready.reason, message=ready.message, stalled=stalled, at_rest=at_rest)
 
     @classmethod
     def delivered(cls, secret: str) -> "Standing":
@@ -135,7 +152,9 @@ def with_conditions(
         wanted.append((reasons.RECONCILING, True))
     claims = [Claim(kind, holds, standing.reason, standing.message) for kind, holds in wanted]
     before = {condition.type: condition for condition in status.conditions}
-    conditions = tuple(claim.as_condition(before.get(claim.type), generation, now) for claim in (*claims, *beside))
+    found = [Claim(finding.type, True, finding.type, finding.message) for finding in findings(status)]
+    wanted_claims = (*claims, *beside, *found)
+    conditions = tuple(claim.as_condition(before.get(claim.type), generation, now) for claim in wanted_claims)
     return status.changed(conditions=conditions, observed_generation=generation)
 
 

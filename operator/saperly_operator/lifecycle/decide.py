@@ -6,17 +6,19 @@ the object is observed again. So a crash between any two steps leaves a state th
 from, and there is no other recovery code. Every cause (an event, a timer, a sweep, a restart) leads here.
 
 Which history each rule closes is told where the rule stands: ``checks_intent`` for the protocol of minting,
-``checks_retire`` for how a key dies, ``checks_deletion`` for the end of an object.
+``checks_rollout`` for the restarts before an old key's overlap, ``checks_retire`` for how a key dies,
+``checks_deletion`` for the end of an object.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case, Check, first_of
+from saperly_operator.lifecycle.checks_adoption import key_named, key_recorded
+from saperly_operator.lifecycle.checks_attributes import attributes_changed, old_attributes_changed
 from saperly_operator.lifecycle.checks_deletion import being_deleted
 from saperly_operator.lifecycle.checks_intent import intent_open
 from saperly_operator.lifecycle.checks_keep import (
-    attributes_changed,
     never_minted,
     provider_changed,
     rotation_due,
@@ -28,8 +30,17 @@ from saperly_operator.lifecycle.checks_keep import (
     stray_secret,
 )
 from saperly_operator.lifecycle.checks_mint import provider_unfit
-from saperly_operator.lifecycle.checks_retire import next_retirement, orphan_found, retiring_key_due
+from saperly_operator.lifecycle.checks_orphans import orphan_found
+from saperly_operator.lifecycle.checks_overlap import dates_changed
+from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
+from saperly_operator.lifecycle.checks_retire import next_retirement, retiring_key_due
+from saperly_operator.lifecycle.checks_rollout import (
+    next_look,
+    workload_not_restarted,
+    workload_unread,
+)
 from saperly_operator.lifecycle.checks_rotate import rotation_lost, successor_listed
+from saperly_operator.lifecycle.checks_sweep import current_absent, revoked_outside, sweep_unnoted
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.rotation import plan_of
@@ -44,7 +55,7 @@ def decide(observed: Observed, now: datetime, timings: Timings) -> Decision:
     decision = first_of(CHECKS, case) or _all_as_asked(case)
     if case.key.is_being_deleted:
         return decision
-    return _awake_when_due(case, _with_retirements(case, decision))
+    return _awake_when_due(case, _with_open_ends(case, decision))
 
 
 def _awake_when_due(case: Case, decision: Decision) -> Decision:
@@ -57,16 +68,22 @@ def _awake_when_due(case: Case, decision: Decision) -> Decision:
     return replace(decision, step=replace(step, until=until))
 
 
-def _with_retirements(case: Case, decision: Decision) -> Decision:
-    """Old keys die on their date, whatever else has to wait: for a person, a turn, or an answer."""
-    if not isinstance(decision.step, WaitUntil | Stall):
+def _with_open_ends(case: Case, decision: Decision) -> Decision:
+    """Rollouts are followed and old keys die on their date, whatever else waits: for a person, a turn, an answer."""
+    if not isinstance(decision.step, WaitUntil | Stall) or not case.observed.myself.confirmed:
         return decision
-    due, later = retiring_key_due(case), next_retirement(case)
-    if due is not None:
-        return due
+    open_end, later = first_of(OPEN_ENDS, case), _next_open_end(case)
+    if open_end is not None:
+        return open_end
     if later is None or later >= decision.step.until:
         return decision
     return replace(decision, step=replace(decision.step, until=later))
+
+
+def _next_open_end(case: Case) -> datetime | None:
+    """When a rollout is to be looked at, an old plaintext has to go, or an old key is due."""
+    moments = (next_look(case), next_withdrawal(case), next_retirement(case))
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _foreign_installation(case: Case) -> Decision | None:
@@ -76,7 +93,10 @@ def _foreign_installation(case: Case) -> Decision | None:
         return None  # no call to the vendor is made, so no two can act on one key
     if theirs is None or theirs == case.observed.myself.installation:
         return None
-    message = f"This object belongs to the installation {theirs} of the operator, which alone acts on it."
+    message = (
+        f"This object belongs to the installation {theirs} of the operator, which alone acts on it. If that is gone for "
+        'good, annotate the object with saperly.com/force-delete: "true", delete it and its Secret, and apply it again.'
+    )
     return Decision(LeaveAlone(), reasons.FOREIGN_INSTALLATION, message)
 
 
@@ -85,8 +105,8 @@ def _installation_unconfirmed(case: Case) -> Decision | None:
     if case.observed.myself.confirmed or (case.key.is_being_deleted and case.key.is_force_deleted):
         return None
     message = (
-        "The operator's installation id was made in another cluster. An administrator has to decide: delete the "
-        "ConfigMap saperly-operator-installation to begin a new installation, or restore the cluster it was made in."
+        "The operator's installation id was made in another cluster. An administrator has to decide: 'saperly-operator "
+        "installation move' when that cluster is gone and this one takes its place, 'installation new' when both live."
     )
     return case.stall(reasons.INSTALLATION_MOVED, message)
 
@@ -95,14 +115,22 @@ def _suspended(case: Case) -> Decision | None:
     """Nothing new is begun. What was open has been finished by the checks before this one."""
     if not case.key.spec.suspend:
         return None
-    return Decision(Done(next_retirement(case)), reasons.SUSPENDED, "spec.suspend is true: nothing new is begun.")
+    return Decision(Done(_next_open_end(case)), reasons.SUSPENDED, "spec.suspend is true: nothing new is begun.")
 
 
 def _all_as_asked(case: Case) -> Decision:
-    due = (next_retirement(case), case.not_before("write"))
+    due = (_next_open_end(case), case.not_before("write"))
     moments = [moment for moment in due if moment is not None]
     return Decision(Done(min(moments, default=None)), reasons.AVAILABLE, available_message(case.key.secret_name))
 
+
+OPEN_ENDS: tuple[Check, ...] = (
+    workload_unread,
+    workload_not_restarted,
+    dates_changed,
+    previous_key_expiring,
+    retiring_key_due,
+)
 
 CHECKS: tuple[Check, ...] = (
     _foreign_installation,
@@ -110,15 +138,21 @@ CHECKS: tuple[Check, ...] = (
     being_deleted,
     intent_open,
     rotation_lost,
-    retiring_key_due,
+    *OPEN_ENDS,
     successor_listed,
     orphan_found,
+    sweep_unnoted,
+    current_absent,
+    key_recorded,
     _suspended,
+    key_named,
     never_minted,
+    revoked_outside,
     secret_moved,
     secret_lost,
     secret_metadata_stripped,
     stray_secret,
+    old_attributes_changed,
     provider_unfit,
     attributes_changed,
     provider_changed,

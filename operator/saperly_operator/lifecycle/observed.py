@@ -14,12 +14,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from saperly_operator.lifecycle.memory import (
+    HeldKey,
+    Memory,
+    PreflightPassed,
+    PreflightRefused,
+    RedactedKey,
+    ServiceKeyName,
+)
 from saperly_operator.lifecycle.naming import Owner, Tag
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import Intent, Operation, SecretStatus
+from saperly_operator.resources.saperly_key_status import Bound, Operation, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
-from saperly_operator.saperly.models import ChildKey
 
 
 class Freshness(Enum):
@@ -51,9 +59,18 @@ class SecretAbsent:
 
 @dataclass(frozen=True, slots=True)
 class SecretForeign:
-    """A Secret of that name exists and is not this object's. ``owner`` is the SaperlyKey that its record names."""
+    """A Secret of that name exists and is not this object's. ``owner`` is the SaperlyKey that its record names.
+
+    The rest is for adoption: ``adoptable`` says that the Secret itself names this object for it, ``is_dependent`` that
+    it has an ownerReference, ``has_entry`` that there is something under the wanted key, of that ``fingerprint``.
+    """
 
     owner: str | None
+    adoptable: bool = False
+    is_dependent: bool = False
+    has_entry: bool = False
+    fingerprint: str | None = None
+    immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,7 @@ class SecretOwned:
     ``record`` is None when it was stripped but the data still fits the fingerprint in status, which proves it ours.
     ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
+    ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
     """
 
     record: SecretRecord | None
@@ -71,6 +89,7 @@ class SecretOwned:
     metadata_in_sync: bool
     intact: bool = True
     immutable: bool = False
+    previous: Mapping[str, str] = field(default_factory=dict)
 
 
 SecretState = SecretAbsent | SecretForeign | SecretOwned
@@ -119,9 +138,6 @@ class ServiceKeyUnusable:
 
 ServiceKeyState = ServiceKeyUsable | ServiceKeyUnusable
 
-ServiceKeyName = tuple[str, str]
-"""A provider as ``Kind/name``, as the object's own namespace sees it, and the name of an entry in it."""
-
 
 @dataclass(frozen=True, slots=True)
 class ProviderAbsent:
@@ -136,91 +152,10 @@ class ProviderPresent:
     spec: ProviderSpec
     generation: int
     admits: bool
+    uid: str = ""
 
 
 ProviderState = ProviderAbsent | ProviderPresent
-
-
-# --- what this process remembers -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class HeldKey:
-    """A key whose plaintext this process holds.
-
-    ``refused_since`` is when the API server first refused definitely to store it, ``refusal`` why, for people.
-    ``written`` is where it was delivered; then only the record is missing."""
-
-    serial: int
-    key: ChildKey
-    refused_since: datetime | None = None
-    refusal: str | None = None
-    written: SecretStatus | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RedactedKey:
-    """The vendor answered our intent's replay without a plaintext: somebody else got the first answer, or nobody.
-
-    ``fenced`` says that the Secret, where it exists, was touched since, so that a stalled writer must fail."""
-
-    serial: int
-    key: ChildKey
-    fenced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightPassed:
-    """The Secret's write was proven by a dry run at ``at``, and a turn for the operation is reserved."""
-
-    at: datetime
-    operation: Operation = Operation.MINT
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightRefused:
-    """The dry run was refused at ``at``."""
-
-    at: datetime
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class SweepView:
-    """What the last complete list of one service key showed of this object: the rows that carry its tag.
-
-    A hint. ``begun_at`` is when its first page was asked for; ``server_time`` the vendor's clock then."""
-
-    begun_at: datetime
-    server_time: datetime
-    rows: tuple[ChildKey, ...]
-
-    def tagged(self, serial: int) -> tuple[ChildKey, ...]:
-        """The rows minted under ``serial``."""
-        return tuple(row for row in self.rows if (tag := Tag.parse(row.name)) and tag.serial == serial)
-
-    def brought_about(self, intent: Intent) -> tuple[ChildKey, ...]:
-        """The rows that exist because of ``intent``. A rotated key bears the name, and so the tag, of the one before
-        it until that is put right: what tells it is whose place it took."""
-        if intent.operation is Operation.ROTATE:
-            return tuple(row for row in self.rows if row.rotated_from == intent.rotates)
-        return self.tagged(intent.serial)
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What this process knows of the object and no API does. Losing it is always safe.
-
-    ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``has_turn``: a mint's turn
-    is reserved, which may have been the gate's last."""
-
-    held: HeldKey | None = None
-    redacted: RedactedKey | None = None
-    preflight: PreflightPassed | PreflightRefused | None = None
-    sweeps: Mapping[ServiceKeyName, SweepView] = field(default_factory=dict)
-    not_before: Mapping[str, datetime] = field(default_factory=dict)
-    has_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +163,7 @@ class Observed:
     """One look at one SaperlyKey and all that bears on it.
 
     ``former_secret`` is where status says that the plaintext is, when the spec now wants it elsewhere.
+    ``former_providers`` are those other than the spec's that minted keys which still live.
     ``older_claimant`` is another SaperlyKey that named the same Secret first; ``stray_secrets`` are Secrets
     under other names that hold this object's record (left by a move).
     """
@@ -238,8 +174,9 @@ class Observed:
     secret: SecretState
     provider: ProviderState
     service_keys: Mapping[ServiceKeyName, ServiceKeyState] = field(default_factory=dict)
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
     former_secret: SecretState | None = None
+    former_providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     older_claimant: str | None = None
     stray_secrets: tuple[str, ...] = ()
 
@@ -248,12 +185,24 @@ class Observed:
         return Owner(self.key.namespace, self.key.name)
 
     @property
+    def swept_serial(self) -> int:
+        """The highest serial under this object's own tag on the lists at hand; 0 when there is none."""
+        rows = (row for sweep in self.memory.sweeps.values() for row in sweep.rows)
+        tags = (tag for row in rows if (tag := Tag.parse(row.name)) is not None)
+        return max((tag.serial for tag in tags if tag.belongs_to(self.myself.installation, self.owner)), default=0)
+
+    @property
     def key_in_place(self) -> bool:
         """Whether a Secret holds the current key's plaintext, where the spec wants it or where it was before."""
         current, kept = self.key.status.current, self.key.status.secret
         if current is None or kept is None:
             return False
-        return holds(self.former_secret or self.secret, kept)
+        return holds(self.kept_secret, kept)
+
+    @property
+    def kept_secret(self) -> SecretState:
+        """The Secret in which status says that the plaintext is."""
+        return self.former_secret or self.secret
 
     @property
     def current_is_dead(self) -> bool:
@@ -269,8 +218,35 @@ class Observed:
         return intent is not None and intent.rotates == current.id and intent.serial in answers
 
     @property
+    def current_is_gone(self) -> bool:
+        """Whether the current key is known to be dead, whoever ended it."""
+        return self.current_is_revoked or self.current_is_dead
+
+    @property
     def is_live(self) -> bool:
         return self.freshness is Freshness.LIVE
+
+    @property
+    def bound(self) -> Bound:
+        """What a failure of this moment is bound to: a change of any of it is tried at once."""
+        generation, provider = self.key.metadata.generation, self.provider
+        if isinstance(provider, ProviderAbsent):
+            return Bound(generation)
+        service_key = self.service_key(provider.ref, provider.spec.service_keys[0].name)
+        material = service_key.material if isinstance(service_key, ServiceKeyUsable) else None
+        return Bound(generation, provider.generation, provider.uid or None, material or None)
+
+    @property
+    def current_is_revoked(self) -> bool:
+        """Whether somebody else is known to have revoked the current key."""
+        current, revoked = self.key.status.current, self.key.status.revoked
+        return current is not None and revoked is not None and revoked.id == current.id
+
+    def provider_spec(self, ref: str) -> ProviderSpec | None:
+        """The provider that status calls ``ref``, while it is there."""
+        if isinstance(self.provider, ProviderPresent) and self.provider.ref == ref:
+            return self.provider.spec
+        return self.former_providers.get(ref)
 
     def service_key(self, provider: str, name: str) -> ServiceKeyState:
         """The state of one service key, also when its provider is gone."""
@@ -286,3 +262,29 @@ def holds(secret: SecretState | None, kept: SecretStatus) -> bool:
     The record is no part of it: whoever may edit the Secret may write any id there, and it is put right.
     """
     return isinstance(secret, SecretOwned) and secret.fingerprint == kept.fingerprint
+
+
+__all__ = [
+    "Freshness",
+    "GateClosed",
+    "HeldKey",
+    "Memory",
+    "Myself",
+    "Observed",
+    "PreflightPassed",
+    "PreflightRefused",
+    "ProviderAbsent",
+    "ProviderPresent",
+    "ProviderState",
+    "RedactedKey",
+    "SecretAbsent",
+    "SecretForeign",
+    "SecretOwned",
+    "SecretState",
+    "ServiceKeyName",
+    "ServiceKeyState",
+    "ServiceKeyUnusable",
+    "ServiceKeyUsable",
+    "SweepView",
+    "holds",
+]

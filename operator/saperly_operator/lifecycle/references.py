@@ -87,3 +87,10 @@ def rotated_away(status: SaperlyKeyStatus, key_id: str) -> bool:
     """Whether another key of this object took the place of that one at Saperly, which is then dead."""
     refs = [*([status.current] if status.current else []), *status.retiring]
     return any(ref.rotated_from == key_id for ref in refs)
+
+
+def joined(before: tuple[RetiringKey, ...], more: tuple[RetiringKey, ...]) -> tuple[RetiringKey, ...]:
+    """Each id once: the API server refuses a list map with the same key twice."""
+    known = {entry.id for entry in before}
+    added = {entry.id: entry for entry in more if entry.id not in known}
+    return (*before, *added.values())

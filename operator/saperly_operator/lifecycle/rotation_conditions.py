@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from saperly_operator.lifecycle.conditions import Claim, Standing, condition, with_conditions
+from saperly_operator.lifecycle.rollout_conditions import rollout_claims
 from saperly_operator.lifecycle.rotation import Plan, plan_of
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
@@ -16,7 +17,7 @@ from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 def fully_told(key: SaperlyKey, status: SaperlyKeyStatus, standing: Standing, now: datetime) -> SaperlyKeyStatus:
     """``status`` as it is stored: with all conditions, and with the next rotation as the schedule has it now."""
     plan = plan_of(key, status, now)
-    claims = tuple(_claims(plan, key.status, standing, now))
+    claims = (*_claims(plan, key.status, standing, now), *rollout_claims(key, status, standing))
     return with_conditions(plan.kept_in(status), standing, key.metadata.generation, now, claims)
 
 

@@ -7,15 +7,23 @@ handled there.
 from dataclasses import dataclass
 from datetime import datetime
 
-from saperly_operator.resources.saperly_key_status import (
-    Intent,
-    KeyAttribute,
-    KeyRef,
-    Operation,
-    RetiringKey,
-    SecretStatus,
+from saperly_operator.lifecycle.steps_keeping import (
+    AdoptKey,
+    AdoptOrphans,
+    AdoptSuccessors,
+    ClaimSecret,
+    DeleteStraySecret,
+    InspectKey,
+    LookAtWorkloads,
+    MoveSecret,
+    NoteSweep,
+    RepairSecret,
+    Reschedule,
+    Restart,
+    UpdateKey,
+    WithdrawPrevious,
 )
-from saperly_operator.saperly.models import UpdateRequest
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef, Operation, RetiringKey, SecretStatus
 
 # --- rest ----------------------------------------------------------------------------------------------------------
 
@@ -129,59 +137,14 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class AbandonIntent:
-    """Give the intent up: retire the keys ``lost`` that it minted, and note why."""
+    """Give the intent up: retire the keys ``lost`` that it minted, and note why.
+
+    ``gives_turn_back``: a proven list showed no key of it, and it does not count as a mint of this hour."""
 
     lost: tuple[RetiringKey, ...]
     code: str
     until: datetime
-
-
-# --- keeping -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateKey:
-    """PATCH the attributes of a key that drifted from the spec."""
-
-    ref: KeyRef
-    update: UpdateRequest
-    attributes_hash: str
-    managed: tuple[KeyAttribute, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptOrphans:
-    """Write keys that the sweep found for this object, and nothing refers to, into ``retiring``."""
-
-    orphans: tuple[RetiringKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptSuccessors:
-    """Write the keys that a list shows in the place of the key ``replaced`` into ``retiring``: nobody knew them."""
-
-    replaced: str
-    found: tuple[RetiringKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RepairSecret:
-    """Put labels and annotations of the Secret back."""
-
-
-@dataclass(frozen=True, slots=True)
-class MoveSecret:
-    """Write the key from the Secret ``source`` (entry ``source_key``) to where the spec wants it now."""
-
-    source: str
-    source_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteStraySecret:
-    """Remove a Secret of ours that the move left behind."""
-
-    name: str
+    gives_turn_back: bool = False
 
 
 # --- retiring and deleting -----------------------------------------------------------------------------------------
@@ -244,11 +207,19 @@ Step = (
     | Fence
     | AbandonIntent
     | UpdateKey
+    | InspectKey
+    | NoteSweep
+    | ClaimSecret
+    | AdoptKey
     | AdoptOrphans
     | AdoptSuccessors
     | RepairSecret
     | MoveSecret
     | DeleteStraySecret
+    | WithdrawPrevious
+    | LookAtWorkloads
+    | Restart
+    | Reschedule
     | Retire
     | RevokeCurrent
     | ReleaseKey
@@ -265,3 +236,46 @@ class Decision:
     step: Step
     reason: str
     message: str
+
+
+__all__ = [
+    "AbandonIntent",
+    "AddFinalizer",
+    "AdoptKey",
+    "AdoptOrphans",
+    "AdoptSuccessors",
+    "AwaitSweep",
+    "ClaimSecret",
+    "Decision",
+    "DeleteSecret",
+    "DeleteStraySecret",
+    "Done",
+    "Fence",
+    "InspectKey",
+    "LeaveAlone",
+    "LookAtWorkloads",
+    "Mint",
+    "MoveSecret",
+    "NoteSweep",
+    "Preflight",
+    "ReadLive",
+    "Record",
+    "ReleaseKey",
+    "ReleaseSecret",
+    "RemoveFinalizer",
+    "RepairSecret",
+    "Reschedule",
+    "Restart",
+    "Resting",
+    "Retire",
+    "RevokeCurrent",
+    "Rotate",
+    "Stall",
+    "Step",
+    "StoreIntent",
+    "TakeOver",
+    "UpdateKey",
+    "WaitUntil",
+    "WithdrawPrevious",
+    "WriteSecret",
+]

@@ -43,7 +43,20 @@ class Timings:
     orphan_age: timedelta = timedelta(minutes=30)
     # I5: a key that was used although nobody should hold it is revoked when the vendor saw no use of it for this long.
     idle_before_revoke: timedelta = timedelta(hours=24)
+    # A revocation by somebody else mints at most once in this long: whoever revokes again means it.
+    remint_interval: timedelta = timedelta(hours=24)
+    # Attributes that somebody else keeps changing are put right at once three times, then more and more rarely; after
+    # twice the longest wait without a change they count from one again.
+    drift_first: timedelta = timedelta(hours=1)
+    drift_longest: timedelta = timedelta(hours=24)
     # How often a key whose revocation is held up is looked at again.
     held_recheck: timedelta = timedelta(hours=1)
+    # A rollout is looked at first after this long, then ever more rarely …
+    rollout_poll_first: timedelta = timedelta(seconds=2)
+    rollout_poll_limit: timedelta = timedelta(minutes=1)
+    # … and is shown as stalled after this long, even where Kubernetes itself sets no deadline.
+    rollout_patience: timedelta = timedelta(minutes=15)
+    # An old plaintext leaves the Secret this long before its key is revoked: as long as a kubelet may take to show it.
+    previous_key_lead: timedelta = timedelta(minutes=2)
     # How often a blocked object is looked at again without any event (the cause may go unseen).
     recheck: timedelta = timedelta(minutes=1)

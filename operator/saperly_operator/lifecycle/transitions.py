@@ -5,18 +5,22 @@ that outlive every crash: no key id leaves ``current`` or ``retiring`` without a
 serial never falls.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TypeVar
 
-from saperly_operator.lifecycle.references import retiring
+from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, replaced
+from saperly_operator.lifecycle.references import joined, retiring
+from saperly_operator.lifecycle.transitions_rotation import ends_at_once, rotation_failed
 from saperly_operator.resources import reasons
-from saperly_operator.resources.saperly_key import RotationStrategy, SaperlyKey
+from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
+from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import (
-    FailedRotation,
     Failure,
     Intent,
     KeyAttribute,
     KeyRef,
-    LostSuccessor,
+    RestartStatus,
     RetiringKey,
     RotationStatus,
     SaperlyKeyStatus,
@@ -25,11 +29,18 @@ from saperly_operator.resources.saperly_key_status import (
 
 _RECENT_INTENTS = 3
 
+Ref = TypeVar("Ref", bound=KeyRef)
+
 
 def intent_stored(status: SaperlyKeyStatus, intent: Intent, installation: str) -> SaperlyKeyStatus:
     """A request may be sent from now on."""
     recent = (*status.recent_intents, intent.started_at)[-_RECENT_INTENTS:]
-    return status.changed(intent=intent, serial=intent.serial, installation=installation, recent_intents=recent)
+    return status.changed(
+        intent=intent,
+        serial=intent.serial,
+        installation=installation,
+        recent_intents=recent,
+    )
 
 
 def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus:
@@ -38,49 +49,19 @@ def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus
     return status.changed(intent=status.intent.changed(holder=holder))
 
 
-def intent_abandoned(status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure) -> SaperlyKeyStatus:
-    """The intent's request is not sent again; what it brought about is on its way out."""
-    after = status.changed(intent=None, retiring=_joined(status.retiring, lost), failure=failure)
-    # A successor that there is took the place of the key that it names, in one transaction: that one is dead.
-    return _rotation_failed(after, status.intent, dead=bool(lost))
+def intent_abandoned(
+    status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure, *, gives_turn_back: bool = False
+) -> SaperlyKeyStatus:
+    """The intent's request is not sent again; what it brought about is on its way out.
 
-
-def rotation_lost(status: SaperlyKeyStatus, failure: Failure, now: datetime) -> SaperlyKeyStatus:
-    """The key was replaced in one step, nobody knows by which: a list begun from ``now`` on will show that one."""
-    intent = status.intent
-    assert intent is not None
-    assert intent.rotates is not None
-    after = _rotation_failed(status.changed(intent=None, failure=failure), intent, dead=True)
-    # Times are stored in whole seconds, and a list begun in this one may have been begun too early.
-    lost = LostSuccessor(
-        replaced=intent.rotates,
-        provider=intent.provider,
-        service_key=intent.service_key,
-        since=now + timedelta(seconds=1),
+    With ``gives_turn_back`` the object's allowance of mints is as it was before the intent.
+    """
+    recent = status.recent_intents[:-1] if gives_turn_back else status.recent_intents
+    after = status.changed(
+        intent=None, retiring=joined(status.retiring, lost), failure=failure, recent_intents=recent
     )
-    rotation = after.rotation or RotationStatus()
-    others = tuple(each for each in rotation.lost if each.replaced != lost.replaced)
-    return after.changed(rotation=rotation.changed(lost=(*others, lost)))
-
-
-def successors_adopted(status: SaperlyKeyStatus, replaced: str, found: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
-    """What took the place of the key ``replaced`` is on its way out, or gone already."""
-    rotation = status.rotation or RotationStatus()
-    lost = tuple(each for each in rotation.lost if each.replaced != replaced)
-    return status.changed(retiring=_joined(status.retiring, found), rotation=rotation.changed(lost=lost))
-
-
-def rotation_refused(status: SaperlyKeyStatus) -> SaperlyKeyStatus:
-    """Saperly does not replace this key in one step. Nothing was minted; a mint is to take its place."""
-    after = status.changed(intent=None, failure=None, recent_intents=status.recent_intents[:-1])
-    return _rotation_failed(after, status.intent, dead=False)
-
-
-def _rotation_failed(after: SaperlyKeyStatus, intent: Intent | None, *, dead: bool) -> SaperlyKeyStatus:
-    if intent is None or intent.rotates is None:
-        return after
-    failed = FailedRotation(id=intent.rotates, dead=dead)
-    return after.changed(rotation=(after.rotation or RotationStatus()).changed(failed=failed))
+    # A successor that there is took the place of the key that it names, in one transaction: that one is dead.
+    return rotation_failed(after, status.intent, dead=bool(lost))
 
 
 def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
@@ -97,39 +78,86 @@ def failed(status: SaperlyKeyStatus, failure: Failure) -> SaperlyKeyStatus:
 
 
 def key_delivered(
-    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, overlap: timedelta
+    key: SaperlyKey, current: KeyRef, secret: SecretStatus, now: datetime, previous_key: str | None
 ) -> SaperlyKeyStatus:
-    """The Secret holds ``current``; what it held before lives on for ``overlap`` and then goes, unless it is dead already
-    or was to be replaced in one step."""
+    """The Secret holds ``current``; what it held before is on its way out, once nobody needs it any more.
+    ``previous_key`` is where in the Secret's data the old plaintext is, if it was kept."""
     status = key.status
-    before, intent = status.current, status.intent
+    before = status.current
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)
-    reason = intent.trigger if intent is not None else "Replaced"
-    if _ends_at_once(key, current):
-        overlap = timedelta(0)
-    old = (retiring(before, reason, now + overlap),) if before is not None else ()
+    reason = _reason(key)
+    # A key that somebody else revoked is gone already: Saperly said so, with the date.
+    is_dead = before is not None and status.revoked is not None and status.revoked.id == before.id
+    lives_on = before is not None and not is_dead
+    old = (_replaced(key, before, current, now, previous_key),) if before is not None and lives_on else ()
+    # Where nobody is restarted any more, nothing is left that an older key could wait for.
+    older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
+    reminted_at = now if reason == reasons.REVOKED_EXTERNALLY else status.reminted_at
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=now, last_handled_request=answered_request(key), failed=None
     )
     return status.changed(
         current=current,
-        retiring=_joined(status.retiring, old),
+        retiring=joined(older, old),
         intent=None,
         secret=secret,
         failure=None,
         rotation=rotation,
+        restarted=_restart_of(key, current, now, old),
+        revoked=None,
+        reminted_at=reminted_at,
     )
 
 
-def _ends_at_once(key: SaperlyKey, current: KeyRef) -> bool:
-    """Whether nothing is gained by an overlap: the key before ``current`` is dead, or whoever asked wants it to be."""
-    before, intent, rotation = key.status.current, key.status.intent, key.status.rotation
-    failed = rotation.failed if rotation is not None else None
-    if before is None or current.rotated_from == before.id or (failed is not None and failed.id == before.id):
-        return True
-    asked = intent is not None and intent.trigger in {reasons.ROTATION_REQUESTED, reasons.ROTATION_SCHEDULED}
-    return asked and key.spec.rotation.strategy is RotationStrategy.ATOMIC
+def _restart_of(
+    key: SaperlyKey, current: KeyRef, now: datetime, old: tuple[RetiringKey, ...]
+) -> RestartStatus | None:
+    """Nothing runs with a key that never was: a first one restarts nobody."""
+    if key.status.current is None or not key.spec.restart:
+        return None
+    is_dead = not any(map(awaits_rollout, old))
+    return RestartStatus(serial=current.serial, started_at=now, old_key_is_dead=is_dead)
+
+
+def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installation: str) -> SaperlyKeyStatus:
+    """The Secret holds ``current`` already, and status has lost it or never knew it. Its age is the key's own, and the
+    rotate request that is there counts as answered."""
+    status = key.status
+    rotation = (status.rotation or RotationStatus()).changed(
+        last_rotated_at=current.minted_at, last_handled_request=answered_request(key)
+    )
+    return status.changed(
+        installation=installation,
+        serial=max(status.serial or 0, current.serial),
+        current=current,
+        secret=secret,
+        rotation=rotation,
+        failure=None,
+    )
+
+
+def _replaced(
+    key: SaperlyKey, before: KeyRef, current: KeyRef, now: datetime, previous_key: str | None
+) -> RetiringKey:
+    kept, reason = key.status.secret, _reason(key)
+    mark = kept.fingerprint if kept is not None else None
+    # Without the date of its replacement it keeps the one that it is given: no overlap, and no rollout, saves it.
+    entry = retiring(before, reason, now) if ends_at_once(key, current) else replaced(before, reason, now, key.spec)
+    return entry.changed(fingerprint=mark, previous_key=previous_key)
+
+
+def _reason(key: SaperlyKey) -> str:
+    intent = key.status.intent
+    return intent.trigger if intent is not None else "Replaced"
+
+
+def rescheduled(
+    status: SaperlyKeyStatus, restarted: RestartStatus | None, entries: tuple[RetiringKey, ...]
+) -> SaperlyKeyStatus:
+    """How far the restarts are, and when old keys go. No entry comes or goes by it."""
+    assert [entry.id for entry in entries] == [entry.id for entry in status.retiring]
+    return status.changed(restarted=restarted, retiring=entries)
 
 
 def answered_request(key: SaperlyKey) -> str | None:
@@ -145,25 +173,66 @@ def answered_request(key: SaperlyKey) -> str | None:
 
 
 def attributes_sent(
-    status: SaperlyKeyStatus, ref: KeyRef, attributes_hash: str, managed: tuple[KeyAttribute, ...]
+    status: SaperlyKeyStatus,
+    ref: KeyRef,
+    attributes_hash: str,
+    managed: tuple[KeyAttribute, ...],
+    drift: Drift | None = None,
 ) -> SaperlyKeyStatus:
-    """The vendor's row looks as asked."""
-    if status.current is None or status.current.id != ref.id:
-        return status
-    sent = status.current.changed(attributes_hash=attributes_hash, managed_attributes=managed)
-    return status.changed(current=sent, failure=None)
+    """The vendor's row looks as asked; ``drift`` is what had to be put right."""
+    sent = {"attributes_hash": attributes_hash, "managed_attributes": managed}
+    drifts = status.drift if drift is None else (*(each for each in status.drift if each.id != drift.id), drift)
+    if status.current is not None and status.current.id == ref.id:
+        return status.changed(current=status.current.changed(**sent), failure=None, drift=drifts)
+    old = tuple(entry.changed(**sent) if entry.id == ref.id else entry for entry in status.retiring)
+    return status.changed(retiring=old, drift=drifts) if old != status.retiring or drift is not None else status
 
 
 def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
     """Keys that the sweep found are accounted for, and so are the serials that they were minted under."""
     serial = max([status.serial or 0, *(orphan.serial for orphan in orphans)])
-    return status.changed(retiring=_joined(status.retiring, orphans), serial=serial)
+    return status.changed(retiring=joined(status.retiring, orphans), serial=serial)
 
 
 def key_gone(status: SaperlyKeyStatus, key_id: str) -> SaperlyKeyStatus:
     """The key is revoked, or released: nothing is owed for it any more."""
     current = None if status.current is not None and status.current.id == key_id else status.current
-    return status.changed(current=current, retiring=tuple(entry for entry in status.retiring if entry.id != key_id))
+    return status.changed(
+        current=current,
+        retiring=tuple(entry for entry in status.retiring if entry.id != key_id),
+        drift=tuple(each for each in status.drift if each.id != key_id),
+    )
+
+
+def key_revoked_outside(status: SaperlyKeyStatus, revoked: RevokedOutside) -> SaperlyKeyStatus:
+    """Saperly says when somebody else revoked the current key. It stays current until another takes its place."""
+    return status.changed(revoked=revoked)
+
+
+def key_hidden(status: SaperlyKeyStatus, key_id: str, now: datetime) -> SaperlyKeyStatus:
+    """Saperly does not show the key to its service key. Nothing follows but that it is shown."""
+    return _with_visibility(status, frozenset([key_id]), now)
+
+
+def sweep_noted(
+    status: SaperlyKeyStatus, unowned: tuple[UnownedKey, ...], visible: frozenset[str], calm: frozenset[str]
+) -> SaperlyKeyStatus:
+    """What a list showed: keys in use that nothing refers to, keys that are visible again, attributes left alone."""
+    seen = _with_visibility(status, visible, None)
+    return seen.changed(unowned=unowned, drift=tuple(each for each in status.drift if each.id not in calm))
+
+
+def _with_visibility(
+    status: SaperlyKeyStatus, ids: frozenset[str], hidden_since: datetime | None
+) -> SaperlyKeyStatus:
+    """Keys that are hidden already keep their date."""
+
+    def marked(ref: Ref) -> Ref:
+        changes = ref.id in ids and (hidden_since is None or ref.hidden_since is None)
+        return ref.changed(hidden_since=hidden_since) if changes else ref
+
+    current = marked(status.current) if status.current is not None else None
+    return status.changed(current=current, retiring=tuple(marked(entry) for entry in status.retiring))
 
 
 def retirement_held(status: SaperlyKeyStatus, key_id: str, waiting_for: str) -> SaperlyKeyStatus:
@@ -179,8 +248,6 @@ def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **deta
     return Failure.model_validate({"code": code, "count": count, "retry_at": retry_at, **details})
 
 
-def _joined(before: tuple[RetiringKey, ...], more: tuple[RetiringKey, ...]) -> tuple[RetiringKey, ...]:
-    """Each id once: the API server refuses a list map with the same key twice."""
-    known = {entry.id for entry in before}
-    added = {entry.id: entry for entry in more if entry.id not in known}
-    return (*before, *added.values())
+def _no_longer_waiting(status: SaperlyKeyStatus, now: datetime, key: SaperlyKey) -> Iterator[RetiringKey]:
+    for entry in status.retiring:
+        yield overlap_started(entry, now, key.spec.rotation) if awaits_rollout(entry) else entry

@@ -18,7 +18,6 @@ from saperly_operator.resources.provider import (
     ClusterProviderSpec,
     ClusterSaperlyProvider,
     Environment,
-    LabelSelector,
     Limits,
     Policy,
     Provider,
@@ -44,11 +43,14 @@ from saperly_operator.resources.saperly_key_status import (
     KeyAttribute,
     KeyRef,
     Operation,
+    RestartStatus,
     RetiringKey,
     RotationStatus,
     SaperlyKeyStatus,
     SecretStatus,
 )
+from saperly_operator.resources.selectors import LabelSelector
+from saperly_operator.resources.workload import WorkloadKind, WorkloadRef
 
 __all__ = [
     "API_VERSION",
@@ -77,6 +79,7 @@ __all__ = [
     "ProviderRef",
     "ProviderSpec",
     "ProviderStatus",
+    "RestartStatus",
     "RetiringKey",
     "RotationSpec",
     "RotationStatus",
@@ -89,6 +92,8 @@ __all__ = [
     "SecretStatus",
     "ServiceKeyEntry",
     "ServiceKeyStatus",
+    "WorkloadKind",
+    "WorkloadRef",
     "format_duration",
     "parse_duration",
 ]

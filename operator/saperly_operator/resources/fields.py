@@ -33,6 +33,8 @@ MAX_CENTS: Final = 2**53 - 1
 
 CapCents = Annotated[int, Field(ge=1, le=MAX_CENTS)]
 
+KeyId = Annotated[str, Field(min_length=1, max_length=253)]
+
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
 
 ObjectName = Annotated[

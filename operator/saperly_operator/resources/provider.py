@@ -9,10 +9,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, MapLimits, Metadata, Rule
+from saperly_operator.resources import annotations
+from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, Metadata, Rule
 from saperly_operator.resources.definition import Column, Definition, Scope
 from saperly_operator.resources.fields import CapCents, Duration, ObjectName, Permissions, SecretDataKey
+from saperly_operator.resources.findings import UnownedKey
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef
+from saperly_operator.resources.selectors import LabelSelector
 
 
 class Environment(StrEnum):
@@ -62,75 +65,6 @@ class Limits(ApiModel):
     """Rotations by Saperly's own rotate call in any 60 minutes."""
     lists_per_hour: PerHour = 600
     """List calls in any 60 minutes."""
-
-
-class SelectorOperator(StrEnum):
-    """How a label requirement compares."""
-
-    IN = "In"
-    NOT_IN = "NotIn"
-    EXISTS = "Exists"
-    DOES_NOT_EXIST = "DoesNotExist"
-
-
-LabelText = Annotated[str, Field(max_length=63)]
-
-
-class LabelRequirement(ApiModel):
-    """One requirement on a label."""
-
-    rules: ClassVar = (
-        Rule(
-            '(self.operator in ["In", "NotIn"]) == (has(self.values) && self.values.size() > 0)',
-            "In and NotIn need values; Exists and DoesNotExist take none",
-            field_path=".values",
-        ),
-    )
-
-    key: Annotated[str, Field(min_length=1, max_length=317)]
-    """The label's name."""
-    operator: SelectorOperator
-    """In, NotIn, Exists or DoesNotExist."""
-    values: Annotated[tuple[LabelText, ...], Field(max_length=64), ListSet()] = ()
-    """The values that In and NotIn compare with."""
-
-    def is_met_by(self, labels: Mapping[str, str]) -> bool:
-        """Whether an object with these labels meets the requirement, as Kubernetes defines it."""
-        value = labels.get(self.key)
-        match self.operator:
-            case SelectorOperator.IN:
-                return value in self.values
-            case SelectorOperator.NOT_IN:
-                return value not in self.values
-            case SelectorOperator.EXISTS:
-                return value is not None
-            case SelectorOperator.DOES_NOT_EXIST:
-                return value is None
-
-
-class LabelSelector(ApiModel):
-    """Chooses namespaces by their labels; all requirements must be met."""
-
-    rules: ClassVar = (
-        Rule(
-            "(has(self.matchLabels) && self.matchLabels.size() > 0)"
-            " || (has(self.matchExpressions) && self.matchExpressions.size() > 0)",
-            "must not be empty, since that would choose every namespace: set allowedNamespaces.all if this is meant",
-        ),
-    )
-
-    match_labels: Annotated[dict[str, str], MapLimits(64, 63)] = Field(default_factory=dict)
-    """Labels that a namespace must have, with these values."""
-    match_expressions: Annotated[tuple[LabelRequirement, ...], Field(max_length=32)] = ()
-    """Requirements that a namespace's labels must meet."""
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether labels meet every requirement. An empty selector matches nothing here: the default is to deny."""
-        if not self.match_labels and not self.match_expressions:
-            return False
-        return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
-            requirement.is_met_by(labels) for requirement in self.match_expressions
-        )
 
 
 class AllowedNamespaces(ApiModel):
@@ -203,6 +137,8 @@ class ServiceKeyStatus(ApiModel):
     """The entry of serviceKeys."""
     prefix: Annotated[str, Field(max_length=16)] = ""
     """The first characters of the service key, enough to find it in the Saperly portal."""
+    material: Annotated[str, Field(max_length=64)] = ""
+    """A short hash of the service key: another one has to show a key that this one minted before it is used."""
 
 
 class ProviderStatus(ApiModel):
@@ -211,9 +147,11 @@ class ProviderStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=-1)] = -1
     """The metadata.generation that the operator last acted on; -1 before it first saw the object."""
     conditions: Conditions = ()
-    """Ready; Reconciling and Stalled are present only while true."""
+    """Ready; Reconciling, Stalled, SweepHeld and InUseOrphan are present only while true."""
     service_keys: Annotated[tuple[ServiceKeyStatus, ...], Field(max_length=16), ListMap(keys=("name",))] = ()
     """The service keys as they were last read."""
+    unowned: Annotated[tuple[UnownedKey, ...], Field(max_length=32), ListMap(keys=("id",))] = ()
+    """Keys at Saperly with this installation's tag that are in use although their SaperlyKey is gone."""
 
 
 _COLUMNS = (
@@ -243,6 +181,16 @@ class _Provider(ApiModel):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @property
+    def accepted_material(self) -> str | None:
+        """The short hash of a service key that an administrator vouches for, though it sees none of the keys here."""
+        return self.metadata.annotations.get(annotations.ACCEPT_SERVICE_KEY) or None
+
+    @property
+    def orphans_to_revoke(self) -> frozenset[str]:
+        """The ids of keys without a SaperlyKey that somebody wants revoked though they are in use."""
+        return annotations.listed_ids(self.metadata.annotations.get(annotations.REVOKE_ORPHANS, ""))
 
     @property
     def ref(self) -> ProviderRef:

@@ -25,13 +25,27 @@ RECONCILING: Final = "Reconciling"
 STALLED: Final = "Stalled"
 """Nothing goes on until somebody mends what the message names. Present only while true."""
 
+SWEEP_HELD: Final = "SweepHeld"
+"""On a provider, present only while true: too many of the known keys are missing from Saperly's list at once; nothing
+is concluded from it."""
+
+ATTRIBUTES_CONTESTED: Final = "AttributesContested"
+"""Somebody changes attributes of a key at Saperly again and again; they are put right more and more rarely. Present
+only while true."""
+
+IN_USE_ORPHAN: Final = "InUseOrphan"
+"""A key with this installation's tag is in use although nothing refers to it; it is revoked after 24 idle hours, or by
+command. Present only while true."""
+
 ROTATION_OVERDUE: Final = "RotationOverdue"
-"""A scheduled rotation has come due and waits; its reason and message say for what. The key in the Secret goes on
-working. Present only while true."""
+"""A scheduled rotation is due and waits; its reason and message say for what. Present only while true."""
 
 SCHEDULE_REFUSED: Final = "ScheduleRefused"
-"""The rotation schedule that is asked for cannot be followed; the last one that could be goes on. Present only while
-true."""
+"""The rotation schedule cannot be followed; the last one that could be goes on. Present only while true."""
+
+ROLLOUT_PENDING: Final = "RolloutPending"
+"""A workload of ``spec.restart`` does not yet run with the new key, so that the old one lives on. Present only while
+true; the key in the Secret works all the same."""
 
 # Progress and success.
 
@@ -39,10 +53,7 @@ AVAILABLE: Final = "Available"
 """All is as asked for."""
 
 MINTING: Final = "Minting"
-"""A key is being minted."""
-
-ROTATING: Final = "Rotating"
-"""The key is being replaced in one step at Saperly (strategy Atomic)."""
+"""A key is being minted, or replaced in one step (strategy ``Atomic``)."""
 
 WRITING_SECRET: Final = "WritingSecret"
 """A minted key is being written into the Secret."""
@@ -71,6 +82,9 @@ SUSPENDED: Final = "Suspended"
 UPDATING: Final = "Updating"
 """The key's attributes are being changed at Saperly."""
 
+ATTRIBUTES_DRIFTED: Final = "AttributesDrifted"
+"""Somebody changed attributes of a key at Saperly that the spec decides; they are put right."""
+
 RESUMING: Final = "Resuming"
 """What another process of the operator began is being taken over."""
 
@@ -82,6 +96,9 @@ SAPERLY_UNREACHABLE: Final = "SaperlyUnreachable"
 
 ORPHANED: Final = "Orphaned"
 """A key of this object at Saperly that was never used and that nothing refers to is revoked."""
+
+ADOPTING: Final = "Adopting"
+"""The key whose record or plaintext the Secret holds already is being taken over in place of a mint."""
 
 RELEASING: Final = "Releasing"
 """The object is being deleted with ``Orphan``: key and Secret stay, and stop being the operator's."""
@@ -96,9 +113,19 @@ MINT_LIMIT_REACHED: Final = "MintLimitReached"
 """The object has begun three mints within an hour, the most that any one object may; it goes on by itself later."""
 
 SERVICE_KEY_REPLACED: Final = "ServiceKeyReplaced"
-"""The provider's Secret holds another service key than the one that a request was sent with."""
+"""The provider's Secret holds another service key than before, which sees none of the keys minted so far: nothing is
+minted or revoked with it."""
+
+SERVICE_KEY_UNPROVEN: Final = "ServiceKeyUnproven"
+"""The provider's Secret holds another service key than before; whether it sees the keys minted so far is being asked."""
+
+ORPHAN_REVOKED: Final = "OrphanRevoked"
+"""A key in use that nothing refers to is revoked because a person asked for it."""
 
 # What an event announces.
+
+ADOPTED: Final = "Adopted"
+"""The key in the Secret was taken over: after a restore, or by the annotation ``saperly.com/adopt-key-id``."""
 
 ISSUED: Final = "Issued"
 """The first key is in the Secret."""
@@ -117,6 +144,12 @@ UPDATED: Final = "Updated"
 
 MOVED: Final = "Moved"
 """The key was moved to another Secret, or to another entry of its Secret."""
+
+RESTARTED: Final = "Restarted"
+"""Workloads of ``spec.restart`` were restarted, so that they start with the new key."""
+
+ROLLED_OUT: Final = "RolledOut"
+"""Every workload of ``spec.restart`` runs with the new key; the overlap of the old one begins."""
 
 # Why a key was minted: the trigger of an intent, and the reason for which the key before it is retired.
 
@@ -222,6 +255,45 @@ QUOTA_EXCEEDED: Final = "QuotaExceeded"
 NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 """The namespace is being deleted; nothing can be created in it."""
 
+# The workloads that are restarted.
+
+ROLLOUT_IN_PROGRESS: Final = "RolloutInProgress"
+"""Workloads were restarted for the new key; their rollouts are awaited."""
+
+ROLLOUT_STALLED: Final = "RolloutStalled"
+"""A workload does not come to run with the new key by itself: its rollout failed, is paused, or takes too long, or its
+pods are only replaced by hand. The old key lives on, at the longest for ``spec.rotation.maxOverlap``."""
+
+WORKLOAD_NOT_FOUND: Final = "WorkloadNotFound"
+"""A workload that ``spec.restart`` names does not exist. The old key is held as for ``RolloutStalled``."""
+
+RESTART_REFUSED: Final = "RestartRefused"
+"""Kubernetes does not let the operator restart a workload. The old key is held as for ``RolloutStalled``."""
+
+# Why a key is not adopted.
+
+ADOPTION_SECRET_MISSING: Final = "AdoptionSecretMissing"
+"""``saperly.com/adopt-key-id`` is set, but the Secret of ``spec.secret``, or the entry in it, does not exist."""
+
+ADOPTION_SECRET_UNMARKED: Final = "AdoptionSecretUnmarked"
+"""``saperly.com/adopt-key-id`` is set, but the Secret does not say by ``saperly.com/adopt-for`` that this SaperlyKey may
+take it over."""
+
+ADOPTION_SECRET_OWNED: Final = "AdoptionSecretOwned"
+"""``saperly.com/adopt-key-id`` is set, but the Secret belongs to another object."""
+
+ADOPTION_KEY_REVOKED: Final = "AdoptionKeyRevoked"
+"""The key to adopt is revoked at Saperly."""
+
+ADOPTION_KEY_MISMATCH: Final = "AdoptionKeyMismatch"
+"""The plaintext in the Secret does not begin as the key to adopt does at Saperly."""
+
+ADOPTION_KEY_FOREIGN: Final = "AdoptionKeyForeign"
+"""The key to adopt carries the tag of another SaperlyKey or of another installation, or none where ours is needed."""
+
+ADOPTION_KEY_TAKEN: Final = "AdoptionKeyTaken"
+"""Another SaperlyKey refers to the key to adopt."""
+
 # Ownership and identity.
 
 FOREIGN_INSTALLATION: Final = "ForeignInstallation"
@@ -234,13 +306,15 @@ IDENTITY_CONFLICT: Final = "IdentityConflict"
 """Saperly's answer names a key that cannot be ours; nothing is touched until a person has looked."""
 
 REVOKED_EXTERNALLY: Final = "RevokedExternally"
-"""The current key was revoked by somebody else."""
+"""The current key was revoked by somebody else: another is minted, or (``onRemoteRevocation: Hold``, or a second time
+within 24 hours) a person has to ask for one."""
 
 REVOCATION_FAILED: Final = "RevocationFailed"
 """A key could not be revoked yet; it is tried again."""
 
 KEY_NOT_VISIBLE: Final = "KeyNotVisible"
-"""Saperly does not show the key to this service key, so that nothing can be said of it."""
+"""Saperly does not show a key to its service key, so that nothing can be said of it. As a condition present only while
+true."""
 
 RETIRING_FULL: Final = "RetiringFull"
 """Too many old keys wait to be revoked; nothing new is minted before one is gone."""

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field
 
 from saperly_operator.resources import annotations
-from saperly_operator.resources.base import ApiModel, MapLimits, Metadata
+from saperly_operator.resources.base import ApiModel, ListMap, MapLimits, Metadata, Rule
 from saperly_operator.resources.definition import Column, Definition, Scope
 from saperly_operator.resources.fields import (
     AgentLabel,
@@ -25,6 +25,7 @@ from saperly_operator.resources.fields import (
     SecretMetadataRules,
 )
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+from saperly_operator.resources.workload import WorkloadRef
 
 _LONGEST_TOKEN = 1024
 
@@ -68,10 +69,21 @@ class SecretType(StrEnum):
 class SecretSpec(ApiModel):
     """Where the plaintext is delivered."""
 
+    rules: ClassVar = (
+        Rule(
+            "!has(self.previousKey) || self.previousKey != self.key",
+            "must be another key of the Secret's data than the one in spec.secret.key",
+            field_path=".previousKey",
+        ),
+    )
+
     name: ObjectName | None = None
     """The Secret's name; the SaperlyKey's own name when left out. Renaming moves the key, it does not mint."""
     key: SecretDataKey = "SAPERLY_API_KEY"
     """The key within the Secret's data that holds the plaintext."""
+    previous_key: SecretDataKey | None = None
+    """The key within the Secret's data that holds the old plaintext while the old key lives on. The operator writes it
+    and takes it away, 2 minutes before the old key is revoked. Left out: the old plaintext is not kept."""
     type: SecretType = SecretType.OPAQUE
     """Always Opaque: every other type of Secret has a meaning to Kubernetes itself."""
     labels: Annotated[dict[str, str], MapLimits(64, 63), *SecretMetadataRules.LABELS] = Field(default_factory=dict)
@@ -101,8 +113,15 @@ class RotationSpec(ApiModel):
     0 3 * * 1"), @hourly, @daily, @weekly, @monthly, @yearly, or the age at which a key is replaced (30d). At most once
     an hour. Left out: only on request. The annotation saperly.com/rotation-schedule wins over it."""
     overlap: Duration = "1h"
-    """How long the old key lives on after the new one was delivered, such as 1h, 90m or 7d. With the strategy Atomic it
-    says nothing about scheduled and requested rotations."""
+    """How long the old key lives on after the new one was delivered and every workload of spec.restart runs with it,
+    such as 1h, 90m or 7d. A change reaches old keys that are still alive. With the strategy Atomic it says nothing about
+    scheduled and requested rotations."""
+    max_overlap: Duration = "7d"
+    """How long, at the longest, an old key lives on while a workload of spec.restart does not come to run with the new
+    one, or while it is in use and requireIdle is set. Then it is revoked all the same. Never shorter than overlap."""
+    require_idle: bool = False
+    """True also waits until Saperly has seen no use of the old key for as long as overlap: for users of the key that
+    nobody restarts. At the longest for maxOverlap."""
     jitter: Duration = "10m"
     """The most by which a scheduled rotation is put off, differently for each object, so that they do not crowd; never
     beyond the schedule's following moment."""
@@ -113,6 +132,13 @@ class DeletionPolicy(StrEnum):
 
     REVOKE = "Revoke"
     ORPHAN = "Orphan"
+
+
+class OnRemoteRevocation(StrEnum):
+    """What follows when somebody else revokes the current key."""
+
+    REMINT = "Remint"
+    HOLD = "Hold"
 
 
 class SaperlyKeySpec(ApiModel):
@@ -135,8 +161,14 @@ class SaperlyKeySpec(ApiModel):
     """Where the plaintext is delivered."""
     rotation: RotationSpec = Field(default_factory=RotationSpec)
     """When the key is replaced by a new one."""
+    restart: Annotated[tuple[WorkloadRef, ...], Field(max_length=16), ListMap(keys=("kind", "name"))] = ()
+    """Workloads in this namespace that read the key only when they start: restarted once for each new key, as by
+    kubectl rollout restart, and awaited before the overlap begins. Not on the first key, nor when the Secret moves."""
     deletion_policy: DeletionPolicy = DeletionPolicy.REVOKE
     """On deletion of this object: Revoke revokes the key and deletes the Secret, Orphan leaves both as they are."""
+    on_remote_revocation: OnRemoteRevocation = OnRemoteRevocation.REMINT
+    """When somebody else revokes the current key: Remint mints another (at most once in 24 hours, then as Hold), Hold
+    waits for a new value of the annotation saperly.com/rotate-requested-at."""
     suspend: bool = False
     """True starts nothing new: no mint, no rotation. What is under way is finished, and deletion is never blocked."""
 
@@ -209,6 +241,16 @@ class SaperlyKey(ApiModel):
         if token is None or len(token) <= _LONGEST_TOKEN:
             return token or None
         return f"sha256:{hashlib.sha256(token.encode(errors='surrogatepass')).hexdigest()}"
+
+    @property
+    def key_to_adopt(self) -> str | None:
+        """The id of a key that was made by other means and is to be taken over."""
+        return self.metadata.annotations.get(annotations.ADOPT_KEY_ID) or None
+
+    @property
+    def orphans_to_revoke(self) -> frozenset[str]:
+        """The ids of unreferenced keys that somebody wants revoked though they are in use."""
+        return annotations.listed_ids(self.metadata.annotations.get(annotations.REVOKE_ORPHANS, ""))
 
     @property
     def is_being_deleted(self) -> bool:

@@ -5,12 +5,13 @@ outlives every process; whatever a restart must not forget is a field of this mo
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, Timestamp
-from saperly_operator.resources.fields import ShortText
+from saperly_operator.resources.fields import KeyId, ShortText
+from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 
 
 class KeyAttribute(StrEnum):
@@ -21,8 +22,8 @@ class KeyAttribute(StrEnum):
     MONTHLY_CAP_CENTS = "monthlyCapCents"
 
 
-KeyId = Annotated[str, Field(min_length=1, max_length=253)]
 Serial = Annotated[int, Field(ge=0, le=2**53 - 1)]
+WorkloadName = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class KeyRef(ApiModel):
@@ -48,6 +49,8 @@ class KeyRef(ApiModel):
     """The optional attributes that this object has set on it; one removed from the spec is cleared at Saperly."""
     rotated_from: KeyId | None = None
     """The id of the key that it replaced in one step at Saperly (strategy Atomic)."""
+    hidden_since: Timestamp | None = None
+    """Since when Saperly does not show it to its service key; nothing can be said of it or done to it meanwhile."""
 
 
 class RetiringKey(KeyRef):
@@ -58,7 +61,34 @@ class RetiringKey(KeyRef):
     revoke_after: Timestamp
     """It is not revoked before this time."""
     waiting_for: Annotated[str, Field(max_length=1024)] | None = None
-    """What holds its revocation beyond that time, if anything does."""
+    """What its revocation waits for, if it waits for anything but that time."""
+    replaced_at: Timestamp | None = None
+    """When another key took its place in the Secret. Absent for a key that never was in use."""
+    overlap_started_at: Timestamp | None = None
+    """When everything that was awaited ran with the new key: its overlap counts from then. Absent before that."""
+    last_used_at: Timestamp | None = None
+    """When Saperly last saw it used, where its revocation was put off because of that."""
+    fingerprint: Annotated[str, Field(max_length=64)] | None = None
+    """A short hash of this object's uid and its plaintext, by which the plaintext is found in the Secret."""
+    previous_key: Annotated[str, Field(max_length=253)] | None = None
+    """The key within the Secret's data that still holds its plaintext."""
+    withdrawn_at: Timestamp | None = None
+    """When its plaintext was seen to be out of the Secret again; it is revoked no sooner than 2 minutes later."""
+
+
+class RestartStatus(ApiModel):
+    """The restarts of workloads that followed the last replacement of the key."""
+
+    serial: Serial
+    """The serial of the key that the workloads are restarted for."""
+    started_at: Timestamp
+    """When that key was in the Secret, and the restarts could begin."""
+    workloads: Annotated[tuple[WorkloadName, ...], Field(max_length=16), ListSet()] = ()
+    """The workloads that were restarted for it, as Kind/name: none is restarted twice."""
+    finished_at: Timestamp | None = None
+    """When the last of their rollouts was seen to be finished. Absent while one is awaited."""
+    old_key_is_dead: bool = False
+    """True: the key before it was dead already, so that no overlap ends the waiting for the rollouts."""
 
 
 class Operation(StrEnum):
@@ -166,12 +196,25 @@ class Failure(ApiModel):
     """The metadata.generation that failed; a change of the spec is tried at once."""
     provider_generation: Annotated[int, Field(ge=0)] | None = None
     """The provider's metadata.generation at that time; a change of the provider is tried at once."""
+    provider_uid: Annotated[str, Field(max_length=64)] | None = None
+    """The provider's uid at that time; one that was deleted and made anew is tried at once."""
+    material: Annotated[str, Field(max_length=64)] | None = None
+    """A short hash of the service key at that time; another one is tried at once."""
     message: Annotated[str, Field(max_length=1024)] | None = None
     """What to do about it, as a sentence."""
 
-    def applies_to(self, generation: int, provider_generation: int | None) -> bool:
-        """Whether neither the spec nor the provider changed since."""
-        return (self.generation, self.provider_generation) == (generation, provider_generation)
+    def applies_to(self, bound: "Bound") -> bool:
+        """Whether neither the spec, nor the provider, nor its service key changed since."""
+        return Bound(self.generation, self.provider_generation, self.provider_uid, self.material) == bound
+
+
+class Bound(NamedTuple):
+    """What a failure is bound to, under the names of its fields: where one differs, it is tried again at once."""
+
+    generation: int | None
+    provider_generation: int | None = None
+    provider_uid: str | None = None
+    material: str | None = None
 
 
 class SaperlyKeyStatus(ApiModel):
@@ -180,23 +223,33 @@ class SaperlyKeyStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=-1)] = -1
     """The metadata.generation that the operator last acted on; -1 before it first saw the object."""
     conditions: Conditions = ()
-    """Ready, KeyActive, SecretSynced; Reconciling, Stalled, RotationOverdue and ScheduleRefused are present only while
-    true."""
+    """Ready, KeyActive, SecretSynced; and, present only while true, Reconciling, Stalled, RotationOverdue,
+    ScheduleRefused, KeyNotVisible, AttributesContested and InUseOrphan."""
     installation: Annotated[str, Field(max_length=64)] | None = None
     """The installation of the operator that this object belongs to; another one leaves it alone."""
     serial: Serial | None = None
     """The highest serial used so far. It only ever rises."""
     current: KeyRef | None = None
     """The key in the Secret."""
-    retiring: Annotated[tuple[RetiringKey, ...], Field(max_length=16), ListMap(keys=("id",))] = ()
+    retiring: Annotated[tuple[RetiringKey, ...], Field(max_length=64), ListMap(keys=("id",))] = ()
     """Keys on their way to being revoked."""
     intent: Intent | None = None
     """The request to Saperly that is under way, if one is."""
     secret: SecretStatus | None = None
     """The Secret as it was last written."""
+    restarted: RestartStatus | None = None
+    """The restarts of workloads that followed the last replacement of the key."""
     rotation: RotationStatus | None = None
     """The last and the next rotation."""
     failure: Failure | None = None
     """The failure that is being backed off from, if there is one."""
     recent_intents: Annotated[tuple[Timestamp, ...], Field(max_length=3)] = ()
     """When the mints of the last hour were begun: no object begins more than three in an hour."""
+    revoked: RevokedOutside | None = None
+    """The current key, when somebody else has revoked it and no other has taken its place yet."""
+    reminted_at: Timestamp | None = None
+    """When a key was last delivered in place of one that somebody else revoked; that is so at most once in 24 hours."""
+    drift: Annotated[tuple[Drift, ...], Field(max_length=64), ListMap(keys=("id",))] = ()
+    """Keys whose attributes somebody else changed at Saperly, and how often that was put right."""
+    unowned: Annotated[tuple[UnownedKey, ...], Field(max_length=32), ListMap(keys=("id",))] = ()
+    """Keys at Saperly with this object's tag that are in use although nothing here refers to them."""

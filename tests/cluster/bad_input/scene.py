@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 
 ENTRY = "SAPERLY_SERVICE_KEY"
 
-MINT_LIMIT_WINDOW = "PT15S"
+MINT_LIMIT_SECONDS = 15
 """The hour in which no object mints more than three times."""
 
 
@@ -198,7 +198,7 @@ def a_scene(
         scene = Scene(plane, world)
         try:
             world.install()
-            world.start_operator({"SAPERLY_TIMINGS__MINT_LIMIT_WINDOW": MINT_LIMIT_WINDOW})
+            world.start_operator({"SAPERLY_TIMINGS__MINT_LIMIT_WINDOW": f"PT{MINT_LIMIT_SECONDS}S"})
             yield scene
         finally:
             if world.operator is not None and world.operator.exit_code is None:

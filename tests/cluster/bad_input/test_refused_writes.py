@@ -1,6 +1,7 @@
 """Kubernetes itself stands in the way: rights taken away, admission after the mint, namespaces on their way out."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -138,7 +139,8 @@ def test_a_key_whose_namespace_is_no_more_allowed_can_still_be_deleted(scene: Sc
 
 
 def test_a_service_key_revoked_later_stalls_the_next_rotation_and_leaves_the_key_alone(scene: Scene) -> None:
-    """What the revoked service key minted is seen by no other: that the old key cannot be revoked is shown."""
+    """What the revoked service key minted is seen by no other: a person has to vouch for the new one, and that the old
+    key cannot be revoked is shown."""
     revoked = scene.add_service_key("revoked-later")
     scene.add_provider("revoked-later")
     scene.apply(scene.key_object("revoked-later", rotation={"overlap": "0s"}))
@@ -156,6 +158,10 @@ def test_a_service_key_revoked_later_stalls_the_next_rotation_and_leaves_the_key
     assert [row.id for row in scene.live("revoked-later")] == [before.id]
 
     scene.add_service_key("revoked-later")
+    message = scene.wait_reason("revoked-later", "ServiceKeyReplaced")["Stalled"]["message"]
+    assert len(scene.minted("revoked-later")) == 1
+    (accepted,) = re.findall(r"saperly\.com/accept-service-key: [0-9a-f]+", message)
+    scene.kubectl("annotate", "csprov", "revoked-later", accepted.replace(": ", "="))
 
     def rotated() -> bool:
         status = scene.kubectl.json("get", "saperlykey", "revoked-later", here)["status"]

@@ -122,6 +122,7 @@ REFUSED = table(
     Refused("spec.rotation.jitter", "10 min", DURATION),
     Refused("spec.rotation.strategy", "atomic", 'supported values: "Overlap", "Atomic"'),
     Refused("spec.deletionPolicy", "Delete", 'supported values: "Revoke", "Orphan"'),
+    Refused("spec.onRemoteRevocation", "Ignore", 'supported values: "Remint", "Hold"'),
     Refused("spec.suspend", "yes", "must be of type boolean"),
 )
 
@@ -161,6 +162,7 @@ ACCEPTED = table(
     Accepted("spec.rotation.strategy", "Atomic"),
     Accepted("spec.deletionPolicy", "Revoke"),
     Accepted("spec.deletionPolicy", "Orphan"),
+    Accepted("spec.onRemoteRevocation", "Hold"),
     Accepted("spec.suspend", True),
 )
 
@@ -241,6 +243,7 @@ def test_an_empty_spec_is_enough_and_shows_what_is_in_force(judge: Judge) -> Non
         "secret": {"key": "SAPERLY_API_KEY", "type": "Opaque"},
         "rotation": {"strategy": "Overlap", "overlap": "1h", "jitter": "10m"},
         "deletionPolicy": "Revoke",
+        "onRemoteRevocation": "Remint",
         "suspend": False,
     }
 

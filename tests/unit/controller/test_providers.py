@@ -29,7 +29,9 @@ async def conditions(world: World) -> dict[str, tuple[str, str, str]]:
 async def test_a_provider_that_works_is_ready_and_shows_a_prefix_only(world: World) -> None:
     status = (await world.memory.get(CLUSTER_PROVIDERS, None, "default"))["status"]
     assert (await conditions(world)) == {"Ready": ("True", reasons.AVAILABLE, "Keys can be minted.")}
-    assert status["serviceKeys"] == [{"name": "main", "prefix": "sk_svc_test_"}]
+    ((entry, handle),) = world.operator.tools.service_keys.entries().items()
+    shown = {"name": "main", "prefix": "sk_svc_test_", "material": handle.material}
+    assert (entry, status["serviceKeys"]) == ((PROVIDER, "main"), [shown])
     assert status["observedGeneration"] == 1
 
 

@@ -1,6 +1,5 @@
 """The sweep and the keys without an owner, against the simulated vendor."""
 
-import logging
 from datetime import timedelta
 
 import pytest
@@ -51,19 +50,39 @@ async def test_its_age_is_by_the_vendors_clock(world: World) -> None:
     assert world.live() == []
 
 
-async def test_a_used_key_without_an_owner_is_reported_at_each_sweep_and_left_alone(
-    world: World, caplog: pytest.LogCaptureFixture
+async def test_a_used_key_without_an_owner_is_shown_on_its_provider_and_left_alone_for_24_idle_hours(
+    world: World,
 ) -> None:
     orphan = await plant(world)
     world.control.use_key(orphan)
     world.clock.advance(HALF_AN_HOUR)
-    with caplog.at_level(logging.WARNING):
+    for _ in range(2):
         await world.sweep()
-        world.clock.advance(1)
-        await world.sweep()
+        await world.refresh_provider()
     assert world.live() == [orphan]
-    reports = [line for line in caplog.records if "a key in use belongs to no SaperlyKey" in line.getMessage()]
-    assert [getattr(line, "key_id", None) for line in reports] == [orphan, orphan]
+    shown = (await world.provider()).status
+    assert [each.id for each in shown.unowned] == [orphan]
+    assert reasons.IN_USE_ORPHAN in {each.type for each in shown.conditions}
+    announced = [event for event in await world.memory.list(EVENTS) if event["reason"] == reasons.IN_USE_ORPHAN]
+    assert len(announced) == 1, "the same again is no news"
+    world.clock.advance(timedelta(hours=23, minutes=30) - timedelta(seconds=1))
+    await world.sweep()
+    assert world.live() == [orphan]
+    world.clock.advance(1)
+    await world.sweep()
+    await world.refresh_provider()
+    assert world.live() == []
+    assert (await world.provider()).status.unowned == ()
+
+
+async def test_a_used_key_without_an_owner_is_revoked_when_its_provider_names_it(world: World) -> None:
+    orphan, other = await plant(world), await plant(world, serial=51, key="other")
+    for key_id in (orphan, other):
+        world.control.use_key(key_id)
+    world.clock.advance(HALF_AN_HOUR)
+    await world.annotate_provider(orphan)
+    await world.sweep()
+    assert world.live() == [other]
 
 
 async def test_a_key_of_another_installation_or_without_a_tag_is_nobodys_business(world: World) -> None:
@@ -176,3 +195,14 @@ async def test_a_force_deletion_is_announced_with_what_it_left(world: World) -> 
     notes = [event["note"] for event in await world.memory.list(EVENTS) if event["reason"] == reasons.FORCE_DELETED]
     assert len(notes) == 1
     assert left in notes[0]
+
+
+async def test_a_list_that_the_hourly_limit_hardly_allows_is_made_more_rarely(world: World) -> None:
+    await world.change_provider(sweepInterval="1s", limits={"listsPerHour": 12})
+    world.forget_calls()
+    await world.sweep()
+    assert world.requests == ["GET /v1/keys"]
+    await world.sweep_when_due(599)
+    assert world.requests == ["GET /v1/keys"], "half of 12 an hour are for regular sweeps"
+    await world.sweep_when_due(1)
+    assert world.requests == ["GET /v1/keys"] * 2

@@ -21,15 +21,17 @@ from saperly_operator.lifecycle.observed import (
     SecretForeign,
     SecretOwned,
     SecretState,
-    SweepView,
 )
+from saperly_operator.lifecycle.references import referenced_ids
+from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.durations import parse_duration
+from saperly_operator.resources.findings import RevokedOutside
 from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
-from saperly_operator.saperly.models import ChildKey
-from tests.builders import ENTRY, HOLDER, INSTALLATION, NOW, OWNER, PROVIDER, a_row, observed
+from saperly_operator.resources.workload import RestartMark, WorkloadRef
+from saperly_operator.saperly.models import ChildKey, MintRequest
+from tests.builders import ENTRY, HOLDER, INSTALLATION, NOW, OWNER, PROVIDER, a_look, a_row, a_workload, observed
 from tests.unit.lifecycle.table import TIMINGS
 
 Place = tuple[str, str]
@@ -49,6 +51,8 @@ class IdealWorld:
     rows: dict[str, ChildKey] = field(default_factory=dict)
     answered: dict[str, str] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
+    marks: dict[WorkloadRef, RestartMark] = field(default_factory=dict)
+    """What is on the pod templates of workloads, all of which exist."""
     gone: bool = False
     trace: list[str] = field(default_factory=list)
     _live: bool = False
@@ -127,13 +131,17 @@ class IdealWorld:
                 self._mint(step, decision)
             case steps.Done():
                 pass
+            case steps.LookAtWorkloads() | steps.Restart() | steps.Reschedule() as step:
+                self._restart(step)
             case step:
                 self._keep_or_end(step)
 
     def sweep(self) -> None:
         """A complete list, now."""
         live = tuple(row for row in self.rows.values() if row.revoked_at is None)
-        self.memory = replace(self.memory, sweeps={(PROVIDER, ENTRY): SweepView(self.now, self.now, live)})
+        absent = referenced_ids(self.key.status) - {row.id for row in live}
+        view = SweepView(self.now, self.now, live, absent=absent)
+        self.memory = replace(self.memory, sweeps={(PROVIDER, ENTRY): view})
 
     def _store(self, status: object) -> None:
         self.key = self.key.changed(status=status)
@@ -163,15 +171,14 @@ class IdealWorld:
                 )
                 self.memory = replace(self.memory, held=replace(held, written=kept))
             case steps.Record(current, secret):
-                overlap = parse_duration(self.key.spec.rotation.overlap)
-                self._store(transitions.key_delivered(self.key, current, secret, self.now, overlap))
-                self.memory = replace(self.memory, held=None, redacted=None)
+                self._store(transitions.key_delivered(self.key, current, secret, self.now, None))
+                self.memory = replace(self.memory, held=None, redacted=None, workloads={})
             case steps.Fence():
                 assert self.memory.redacted is not None
                 self.memory = replace(self.memory, redacted=replace(self.memory.redacted, fenced=True))
-            case steps.AbandonIntent(lost, code, until):
+            case steps.AbandonIntent(lost, code, until, gives_turn_back):
                 failure = transitions.next_failure(status, code, until, message=decision.message)
-                self._store(transitions.intent_abandoned(status, lost, failure))
+                self._store(transitions.intent_abandoned(status, lost, failure, gives_turn_back=gives_turn_back))
                 self.memory = replace(self.memory, held=None, redacted=None)
             case _:
                 raise AssertionError(step)
@@ -185,12 +192,16 @@ class IdealWorld:
 
     def mint(self, intent: Intent) -> ChildKey:
         """The vendor mints or rotates under an intent, and remembers its Idempotency-Key."""
-        row = a_row(intent.serial, created_at=self.now)
-        if intent.rotates is not None:
+        if intent.rotates is None:
+            asked = MintRequest.model_validate_json(intent.request).model_dump(exclude_none=True)
+            row = a_row(intent.serial, created_at=self.now, **asked)
+        else:
             old = self.rows[intent.rotates]
             assert old.revoked_at is None, "nobody asks to rotate a key that is known to be dead"
             self.rows[old.id] = old.model_copy(update={"revoked_at": self.now})
-            row = row.model_copy(update={"name": old.name, "rotated_from": old.id})
+            fresh = a_row(intent.serial)
+            changes = {"id": fresh.id, "key_prefix": fresh.key_prefix, "created_at": self.now, "rotated_from": old.id}
+            row = old.model_copy(update=changes)
         assert row.id not in self.rows, "a serial is used once"
         self.rows[row.id] = row
         self.answered[intent.idempotency_key] = row.id
@@ -204,11 +215,23 @@ class IdealWorld:
         self.places[name, self.key.spec.secret.key] = key_id
         self.records[name] = key_id
 
+    def _restart(self, step: steps.LookAtWorkloads | steps.Restart | steps.Reschedule) -> None:
+        """Every workload rolls out at once."""
+        match step:
+            case steps.LookAtWorkloads(seen):
+                looks = {ref: a_look(a_workload(mark=self.marks.get(ref)), self.now) for ref in seen}
+                self.memory = replace(self.memory, workloads={**self.memory.workloads, **looks})
+            case steps.Restart(ref, _, mark):
+                self.marks[ref] = mark
+                self._restart(steps.LookAtWorkloads((ref,)))
+            case steps.Reschedule(restarted, retiring):
+                self._store(transitions.rescheduled(self.key.status, restarted, retiring))
+
     def _keep_or_end(self, step: steps.Step) -> None:
         status = self.key.status
         match step:
-            case steps.UpdateKey(ref, _, attributes_hash, managed):
-                self._store(transitions.attributes_sent(status, ref, attributes_hash, managed))
+            case steps.UpdateKey() | steps.NoteSweep() | steps.InspectKey() as step:
+                self._compare(step)
             case steps.AdoptOrphans(orphans):
                 self._store(transitions.orphans_adopted(status, orphans))
             case steps.RepairSecret():
@@ -229,6 +252,25 @@ class IdealWorld:
                 del self.records[name]
             case _:
                 raise AssertionError(step)
+
+    def _compare(self, step: steps.UpdateKey | steps.NoteSweep | steps.InspectKey) -> None:
+        status = self.key.status
+        match step:
+            case steps.UpdateKey(ref, update, attributes_hash, managed, drift):
+                sent = update.model_dump(exclude_unset=True)
+                self.rows[ref.id] = self.rows[ref.id].model_copy(update=sent)
+                self.memory = replace(self.memory, sent_at={**self.memory.sent_at, ref.id: self.now})
+                self._store(transitions.attributes_sent(status, ref, attributes_hash, managed, drift))
+            case steps.NoteSweep(unowned, visible, calm):
+                self._store(transitions.sweep_noted(status, unowned, visible, calm))
+            case steps.InspectKey(ref):
+                self._inspect(ref)
+
+    def _inspect(self, ref: KeyRef) -> None:
+        revoked_at = self.rows[ref.id].revoked_at
+        assert revoked_at is not None, "a list of this world shows every live key"
+        found = RevokedOutside(id=ref.id, revoked_at=revoked_at)
+        self._store(transitions.key_revoked_outside(self.key.status, found))
 
     def _revoke(self, ref: KeyRef) -> None:
         may_revoke_all = self.key.is_being_deleted and self.key.spec.deletion_policy is DeletionPolicy.REVOKE

@@ -19,18 +19,23 @@ from saperly_operator.lifecycle.observed import (
     SecretAbsent,
     SecretForeign,
     ServiceKeyUnusable,
-    SweepView,
 )
+from saperly_operator.lifecycle.sweep_view import SweepView
+from saperly_operator.lifecycle.workloads import WorkloadAbsent, WorkloadRefused
 from saperly_operator.resources import annotations, reasons
+from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key_status import (
     FailedRotation,
     Failure,
     Operation,
+    RestartStatus,
+    RetiringKey,
     RotationStatus,
     SaperlyKeyStatus,
 )
 from saperly_operator.saperly.models import ChildKey
 from tests.builders import (
+    AGENT,
     DAY,
     ENTRY,
     HOLDER,
@@ -45,6 +50,7 @@ from tests.builders import (
     PROVIDER,
     SECOND,
     a_key,
+    a_look,
     a_provider,
     a_provider_state,
     a_record,
@@ -54,6 +60,7 @@ from tests.builders import (
     a_secret,
     a_service_key,
     a_sweep,
+    a_workload,
     an_intent,
     changed,
     myself,
@@ -106,6 +113,15 @@ ROTATIONS = st.builds(
 
 
 @st.composite
+def entries(draw: st.DrawFn, serial: int, at: datetime, reason: str) -> RetiringKey:
+    """An old key that was never in use, or waits for a rollout, or is in its overlap."""
+    entry = a_retiring(serial, revoke_after=at, reason=reason)
+    if reason == reasons.PLAINTEXT_LOST or draw(st.booleans()):
+        return entry
+    return entry.changed(replaced_at=at, overlap_started_at=draw(st.none() | st.just(at)))
+
+
+@st.composite
 def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
     """A status as the operator writes it: ids once, the serials of retiring < current < intent."""
     retiring = draw(st.lists(st.tuples(st.integers(1, 3), MOMENTS), max_size=3, unique_by=lambda pair: pair[0]))
@@ -122,16 +138,22 @@ def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
             material=MATERIAL if same_material else "another",
             **(rotates if has_key and draw(st.booleans()) else {}),
         )
+    if has_key and draw(st.booleans()):
+        changes |= {"revoked": RevokedOutside(id=draw(st.sampled_from(["key-4", "key-3"])), revoked_at=NOW - HOUR)}
     if has_key:
         changes |= {"current": a_ref(4), "secret": draw(st.sampled_from([KEPT, KEPT.changed(name="before")]))}
     reasons_to_retire = st.sampled_from([reasons.ROTATION_SCHEDULED, reasons.PLAINTEXT_LOST])
+    changes["restarted"] = draw(st.none() | st.builds(lambda at: RestartStatus(serial=4, started_at=at), MOMENTS))
     return SaperlyKeyStatus(
         installation=draw(st.sampled_from([INSTALLATION, INSTALLATION, INSTALLATION, None, OTHER_INSTALLATION])),
         serial=draw(st.sampled_from([None, 5, 9])) if intent is None else 5,
-        retiring=tuple(a_retiring(n, revoke_after=at, reason=draw(reasons_to_retire)) for n, at in retiring),
+        retiring=tuple(draw(entries(n, at, draw(reasons_to_retire))) for n, at in retiring),
         rotation=draw(st.none() | ROTATIONS),
         failure=draw(st.none() | FAILURES),
         recent_intents=tuple(sorted(draw(st.lists(MOMENTS, max_size=3)))),
+        reminted_at=draw(st.none() | MOMENTS),
+        drift=draw(st.sampled_from([(), (Drift(id="key-4", digest="d", count=3, last_at=NOW - HOUR),)])),
+        unowned=draw(st.sampled_from([(), (UnownedKey(id="key-9"),)])),
     ).changed(**changes)
 
 
@@ -147,8 +169,10 @@ SPECS = st.fixed_dictionaries(
                 {"schedule": "often"},
                 {"schedule": "@hourly", "overlap": "1d"},
                 {"schedule": "1h", "strategy": "Atomic"},
+                {"overlap": "0s", "maxOverlap": "5m"},
             ]
         ),
+        "restart": st.just([AGENT.to_api()]),
     },
 )
 MARKS = st.dictionaries(
@@ -195,9 +219,12 @@ SERVICE_KEYS = st.one_of(
 )
 ROWS = st.lists(
     st.builds(
-        lambda n, at, used: a_row(n, created_at=at, last_used_at=at if used else None),
+        lambda n, at, used, cap: a_row(
+            n, created_at=at, last_used_at=at if used else None, permissions="full" if cap else "call_only"
+        ),
         st.integers(1, 12),
         MOMENTS,
+        st.booleans(),
         st.booleans(),
     ),
     max_size=3,
@@ -207,15 +234,36 @@ TWIN = "SaperlyProvider/twin"
 """Another provider with the same service key: its list shows the same rows."""
 
 
-def sweeps_of(rows: list[ChildKey], at: datetime, *, twin: bool) -> dict[Any, SweepView]:
-    swept = a_sweep(*rows, begun_at=at)
+def sweeps_of(
+    rows: list[ChildKey], at: datetime, absent: frozenset[str], *, twin: bool, proven: bool
+) -> dict[Any, SweepView]:
+    (view,) = a_sweep(*rows, begun_at=at).values()
+    swept = {(PROVIDER, ENTRY): changed(view, absent=absent - {row.id for row in rows}, is_proven=proven)}
     return swept | ({(TWIN, ENTRY): swept[PROVIDER, ENTRY]} if twin else {})
 
 
 NO_SWEEPS: dict[Any, SweepView] = {}
-SWEEPS = st.just(NO_SWEEPS) | st.builds(sweeps_of, ROWS, MOMENTS, twin=st.booleans())
+SWEEPS = st.just(NO_SWEEPS) | st.builds(
+    sweeps_of,
+    ROWS,
+    MOMENTS,
+    st.frozensets(st.sampled_from(["key-4", "key-1"])),
+    twin=st.booleans(),
+    proven=st.booleans(),
+)
+WORKLOADS = st.sampled_from(
+    [
+        WorkloadAbsent(),
+        WorkloadRefused("403 Forbidden"),
+        a_workload(4),
+        a_workload(4, available=0),
+        a_workload(None),
+        a_workload(3),
+    ]
+)
 MEMORIES = st.builds(
     Memory,
+    workloads=st.just({}) | st.builds(lambda state, at: {AGENT: a_look(state, min(at, NOW))}, WORKLOADS, MOMENTS),
     held=st.none()
     | st.builds(
         lambda n, since, written: HeldKey(n, a_row(n), since, "Refused." if since else None, written),
@@ -236,7 +284,7 @@ MEMORIES = st.builds(
     | MOMENTS.map(lambda at: PreflightRefused(at, reasons.QUOTA_EXCEEDED, "Full.")),
     sweeps=SWEEPS,
     not_before=st.dictionaries(
-        st.sampled_from(["write", "mint", "update", "retire:key-4", "retire:key-1"]), MOMENTS, max_size=2
+        st.sampled_from(["write", "mint", "update", "look", "retire:key-4", "retire:key-1"]), MOMENTS, max_size=2
     ),
     has_turn=st.booleans(),
 )

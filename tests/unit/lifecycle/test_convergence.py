@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from saperly_operator.lifecycle.naming import Tag
+from saperly_operator.lifecycle.overlap import awaits_rollout
 from saperly_operator.lifecycle.references import referenced_ids
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import Operation, RotationStatus, SaperlyKeyStatus
 from tests.builders import (
+    AGENT,
     DAY,
     HOLDER,
     HOUR,
@@ -47,6 +49,7 @@ EDITS = st.fixed_dictionaries(
             ]
         ),
         "suspend": st.booleans(),
+        "restart": st.just([AGENT.to_api()]),
     },
 )
 
@@ -176,6 +179,7 @@ def at_rest(world: IdealWorld) -> None:
         assert max(entry.revoke_after, put_off) > world.now, "I3: what is due is revoked"
     assert world.live_ids() <= referenced_ids(status), "I3: nothing live is forgotten"
     assert status.intent is None
+    assert not any(map(awaits_rollout, status.retiring)), "every workload rolls out here"
     if world.key.spec.suspend:
         return
     place = (world.key.secret_name, world.key.spec.secret.key)

@@ -317,6 +317,11 @@ LOST = {
 
 OLD = aged(11 * HOUR + SECOND)
 LATE = NOW + SETTLE
+UNANSWERED = with_status(
+    aged(10 * MINUTE),
+    failure=Failure(code=reasons.OUTCOME_UNKNOWN, count=3, retry_at=NOW - 4 * MINUTE),
+    recent_intents=(NOW - 50 * MINUTE, NOW - 40 * MINUTE, NOW - 10 * MINUTE),
+)
 SWEPT_OLD = with_memory(OLD, sweeps=a_sweep(ROW, begun_at=NOW))
 
 AGE = {
@@ -382,6 +387,31 @@ AGE = {
         AbandonIntent((), reasons.OUTCOME_UNRESOLVED, NOW),
         reasons.OUTCOME_UNRESOLVED,
         "0 keys",
+    ),
+    "the last of the hour's mints is given back, and the next begun a third of an hour after it": Row(
+        live(with_memory(UNANSWERED, sweeps=a_sweep(a_row(2), begun_at=NOW))),
+        AbandonIntent((), reasons.OUTCOME_UNRESOLVED, NOW + 10 * MINUTE, gives_turn_back=True),
+        reasons.OUTCOME_UNRESOLVED,
+        "0 keys",
+    ),
+    "it is not when something was minted": Row(
+        live(with_memory(UNANSWERED, sweeps=a_sweep(a_row(1), begun_at=NOW))),
+        abandoned(reasons.OUTCOME_UNRESOLVED, "key-1", reason=reasons.OUTCOME_UNKNOWN),
+        reasons.OUTCOME_UNRESOLVED,
+        "1 keys",
+    ),
+    "a list that may lack a key is not believed about it": Row(
+        live(
+            with_memory(
+                UNANSWERED,
+                sweeps={
+                    name: changed(view, is_proven=False) for name, view in a_sweep(a_row(2), begun_at=NOW).items()
+                },
+            )
+        ),
+        AwaitSweep,
+        reasons.OUTCOME_UNKNOWN,
+        "will tell",
     ),
     "what status accounts for already is not retired once more": Row(
         with_status(live(SWEPT_OLD), current=a_ref(1)),

@@ -215,8 +215,8 @@ def closed(until: object) -> dict[object, object]:
 
 
 def refusal(**changes: object) -> Failure:
-    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": NOW + SECOND, "generation": 2}
-    return Failure.model_validate(fields | {"provider_generation": 1, "message": "Correct spec.lineId."} | changes)
+    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": NOW + SECOND}
+    return Failure.model_validate(fields | CAPPED.bound._asdict() | {"message": "Correct spec.lineId."} | changes)
 
 
 ATTRIBUTES = {
@@ -239,7 +239,7 @@ ATTRIBUTES = {
         changed(CAPPED, service_keys={}), Stall(SOON), "ServiceKeyMissing", "cannot be changed"
     ),
     "a change of unknown outcome waits": Row(
-        with_memory(CAPPED, not_before={"update": NOW + SECOND}),
+        with_memory(CAPPED, not_before={"update:key-1": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
         reasons.BACKING_OFF,
         "as soon as Saperly answers",

@@ -53,11 +53,14 @@ READY = with_memory(observed(), preflight=PreflightPassed(NOW))
 
 PREFLIGHT = Preflight(PROVIDER, ENTRY)
 SOON = NOW + TIMINGS.recheck
+STALE = a_secret(intact=False)
+"""A Secret of ours whose data is not what its record speaks of: nothing to adopt."""
+RECORDED = changed(STALE, record=a_record(7))
 
 
 def failure(retry_at: object, **changes: object) -> Failure:
-    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": retry_at, "generation": 1}
-    return Failure.model_validate(fields | {"provider_generation": 1, "message": "Correct spec.lineId."} | changes)
+    fields = {"code": reasons.LINE_NOT_FOUND, "count": 1, "retry_at": retry_at}
+    return Failure.model_validate(fields | READY.bound._asdict() | {"message": "Correct spec.lineId."} | changes)
 
 
 def closed(until: object, **changes: object) -> dict[object, object]:
@@ -204,11 +207,12 @@ SECRETS = {
         "belongs to the SaperlyKey agents/other",
     ),
     "an immutable Secret of ours stalls": Row(
-        changed(READY, secret=a_secret(immutable=True)), Stall(SOON), reasons.SECRET_IMMUTABLE, "is immutable"
+        changed(READY, secret=a_secret(immutable=True, intact=False)),
+        Stall(SOON),
+        reasons.SECRET_IMMUTABLE,
+        "is immutable",
     ),
-    "a Secret of ours is written again": Row(
-        changed(READY, secret=a_secret()), StoreIntent, reasons.MINTING, "Minting"
-    ),
+    "a Secret of ours is written again": Row(changed(READY, secret=STALE), StoreIntent, reasons.MINTING, "Minting"),
     "another SaperlyKey that named the Secret first keeps it": Row(
         changed(READY, older_claimant="first"),
         Stall(SOON),
@@ -235,6 +239,15 @@ PERSISTED = {
         StoreIntent,
         reasons.MINTING,
         "Minting",
+    ),
+    "a refusal is tried again at once when the provider was made anew": Row(
+        with_status(READY, failure=failure(NOW + HOUR, provider_uid="another")),
+        StoreIntent,
+        reasons.MINTING,
+        "Minting",
+    ),
+    "a refusal is tried again at once under another service key": Row(
+        with_status(READY, failure=failure(NOW + HOUR, material="another")), StoreIntent, reasons.MINTING, "Minting"
     ),
     "a third mint within the hour may begin": Row(
         with_status(READY, recent_intents=(NOW - 59 * MINUTE, NOW - MINUTE)), StoreIntent, reasons.MINTING, "Minting"
@@ -334,11 +347,16 @@ def test_the_intent_and_its_idempotency_key_are_of_the_whole_second_that_status_
     [
         pytest.param(READY, 1, id="the first is 1"),
         pytest.param(with_status(READY, serial=4), 5, id="one more than status has"),
-        pytest.param(changed(READY, secret=a_secret(record=a_record(7))), 8, id="one more than the Secret's record"),
+        pytest.param(
+            changed(READY, secret=RECORDED),
+            8,
+            id="one more than the Secret's record",
+        ),
         pytest.param(with_memory(READY, sweeps=a_sweep(a_row(9), a_row(3))), 10, id="one more than the vendor shows"),
         pytest.param(
             with_memory(
-                with_status(changed(READY, secret=a_secret(record=a_record(7))), serial=12), sweeps=a_sweep(a_row(9))
+                with_status(changed(READY, secret=RECORDED), serial=12),
+                sweeps=a_sweep(a_row(9)),
             ),
             13,
             id="the highest of all three counts",

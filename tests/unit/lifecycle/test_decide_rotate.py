@@ -128,16 +128,16 @@ def failed(base: Observed, *, dead: bool, key_id: str = OLD.id) -> Observed:
 
 BEGINNING = {
     "asked for in one step, a turn to rotate is reserved first": Row(
-        ASKED, Preflight(PROVIDER, ENTRY, Operation.ROTATE), reasons.ROTATING, "Preparing"
+        ASKED, Preflight(PROVIDER, ENTRY, Operation.ROTATE), reasons.MINTING, "Preparing"
     ),
     "a turn to mint is none to rotate": Row(
         with_memory(ASKED, preflight=PreflightPassed(NOW)),
         Preflight(PROVIDER, ENTRY, Operation.ROTATE),
-        reasons.ROTATING,
+        reasons.MINTING,
         "Preparing",
     ),
     "and then the intent names the key that it replaces": Row(
-        PROVEN, StoreIntent(INTENT), reasons.ROTATING, "Replacing the key at Saperly in one step."
+        PROVEN, StoreIntent(INTENT), reasons.MINTING, "Replacing the key at Saperly in one step."
     ),
     "rotations wait for their own limit": Row(
         changed(ASKED, service_keys=closed(rotate=NOW + HOUR)),
@@ -146,10 +146,10 @@ BEGINNING = {
         "By itself.",
     ),
     "and not for that of mints": Row(
-        changed(ASKED, service_keys=closed(mint=NOW + HOUR)), Preflight, reasons.ROTATING, "Preparing"
+        changed(ASKED, service_keys=closed(mint=NOW + HOUR)), Preflight, reasons.MINTING, "Preparing"
     ),
     "with one of the hour's mints left to make up for it, it is begun": Row(
-        recent(PROVEN, 10 * MINUTE), StoreIntent, reasons.ROTATING, "in one step"
+        recent(PROVEN, 10 * MINUTE), StoreIntent, reasons.MINTING, "in one step"
     ),
     "with none left it is a mint": Row(
         recent(ASKED, 20 * MINUTE, 10 * MINUTE), Preflight(PROVIDER, ENTRY), reasons.MINTING, "Preparing"
@@ -163,7 +163,7 @@ BEGINNING = {
     "a full list of old keys does not hold it up": Row(
         with_status(PROVEN, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(10, 20))),
         StoreIntent,
-        reasons.ROTATING,
+        reasons.MINTING,
         "in one step",
     ),
     "unless there is no room for what might be lost": Row(
@@ -176,7 +176,7 @@ BEGINNING = {
         failed(ASKED, dead=False), Preflight(PROVIDER, ENTRY), reasons.MINTING, "Preparing"
     ),
     "what failed for another key is of no matter": Row(
-        failed(PROVEN, dead=True, key_id="key-0"), StoreIntent, reasons.ROTATING, "in one step"
+        failed(PROVEN, dead=True, key_id="key-0"), StoreIntent, reasons.MINTING, "in one step"
     ),
     "where the service key that made it is gone, a mint does it": Row(
         with_status(ASKED, current=a_ref(service_key="former")),
@@ -206,7 +206,7 @@ STALE = with_status(
 )
 
 FOLLOWING = {
-    "an intent that was not answered is sent": Row(OPEN, Rotate(INTENT), reasons.ROTATING, "in one step"),
+    "an intent that was not answered is sent": Row(OPEN, Rotate(INTENT), reasons.MINTING, "in one step"),
     "its gate is that of rotations": Row(
         changed(OPEN, service_keys=closed(rotate=NOW + 2 * MINUTE)),
         WaitUntil(NOW + 2 * MINUTE),
@@ -214,7 +214,7 @@ FOLLOWING = {
         "By itself.",
     ),
     "that of mints is of no matter": Row(
-        changed(OPEN, service_keys=closed(mint=NOW + HOUR)), Rotate(INTENT), reasons.ROTATING, "in one step"
+        changed(OPEN, service_keys=closed(mint=NOW + HOUR)), Rotate(INTENT), reasons.MINTING, "in one step"
     ),
     "another process's is taken over first": Row(
         with_status(OPEN, intent=INTENT.changed(holder=OTHER_HOLDER, started_at=NOW - HOUR)),
@@ -223,7 +223,7 @@ FOLLOWING = {
         "Taking over",
     ),
     "a change of the strategy does not change what was begun": Row(
-        with_spec(OPEN, rotation={"strategy": "Overlap"}), Rotate(INTENT), reasons.ROTATING, "in one step"
+        with_spec(OPEN, rotation={"strategy": "Overlap"}), Rotate(INTENT), reasons.MINTING, "in one step"
     ),
     "the plaintext goes into the Secret": Row(HELD, WriteSecret(INTENT), reasons.WRITING_SECRET, "Writing"),
     "a successor without plaintext is looked for in the Secret, read live": Row(
@@ -231,8 +231,8 @@ FOLLOWING = {
     ),
     "behind a fence": Row(live(REDACTED), Fence(), reasons.PLAINTEXT_LOST, "looking"),
     "and recorded where it is there": Row(
-        changed(FENCED, secret=a_secret(record=names("key-2"))),
-        Record(REF, KEPT),
+        changed(FENCED, secret=a_secret(record=names("key-2"), fingerprint="new")),
+        Record(REF, KEPT.changed(fingerprint="new")),
         reasons.AVAILABLE,
         "The key sk_test_2… is in Secret support.",
     ),
@@ -240,11 +240,17 @@ FOLLOWING = {
         changed(
             with_spec(FENCED, secret={"name": "renamed"}),
             secret=SecretAbsent(),
-            former_secret=a_secret(record=names("key-2")),
+            former_secret=a_secret(record=names("key-2"), fingerprint="new"),
         ),
-        Record(REF, KEPT),
+        Record(REF, KEPT.changed(fingerprint="new")),
         reasons.AVAILABLE,
         "is in Secret support.",
+    ),
+    "not where somebody wrote its id beside the old plaintext": Row(
+        changed(FENCED, secret=a_secret(record=names("key-2"))),
+        AbandonIntent((LOST,), reasons.PLAINTEXT_LOST, NOW),
+        reasons.PLAINTEXT_LOST,
+        "never arrived",
     ),
     "else it is lost, and the next try is due at once": Row(
         FENCED, AbandonIntent((LOST,), reasons.PLAINTEXT_LOST, NOW), reasons.PLAINTEXT_LOST, "never arrived"

@@ -12,8 +12,11 @@ from saperly_operator.lifecycle.steps import (
     AwaitSweep,
     Decision,
     Done,
+    InspectKey,
     LeaveAlone,
     Mint,
+    Reschedule,
+    Restart,
     Retire,
     RevokeCurrent,
     Rotate,
@@ -150,6 +153,18 @@ def test_what_a_secret_lacks_is_concluded_from_a_live_look_only(given: Observed)
 
 
 @many
+@given(observations() | unhindered())
+def test_a_list_alone_never_mints_nor_retires_a_key_that_was_referred_to(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    if isinstance(step, StoreIntent) and step.intent.trigger == reasons.REVOKED_EXTERNALLY:
+        assert status.revoked is not None, "Saperly said so, with a date"
+        assert status.current is not None
+        assert status.revoked.id == status.current.id
+    if isinstance(step, InspectKey):
+        assert step.ref == status.current
+
+
+@many
 @given(observations())
 def test_no_id_is_retired_twice_nor_one_that_this_object_does_not_own(given: Observed) -> None:
     step, known = decided(given).step, referenced_ids(given.key.status)
@@ -181,3 +196,29 @@ def test_to_rest_is_to_rest_until_later(given: Observed) -> None:
             assert until > NOW
         case _:
             pass
+
+
+@many
+@given(observations())
+def test_only_a_workload_of_the_spec_without_the_mark_is_restarted_while_a_key_waits_for_it(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    if not isinstance(step, Restart):
+        return
+    assert step.workload in given.key.spec.restart
+    assert status.restarted is not None
+    assert step.seen.mark is None or not step.seen.mark.covers(step.mark)
+    assert step.mark.serial == status.restarted.serial
+    assert any(entry.replaced_at and entry.overlap_started_at is None for entry in status.retiring)
+
+
+@many
+@given(observations())
+def test_i3_new_dates_neither_forget_a_key_nor_change_which_it_is(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    if not isinstance(step, Reschedule):
+        return
+    kept = {"overlap_started_at": None, "revoke_after": NOW, "waiting_for": None}
+    assert [entry.changed(**kept) for entry in step.retiring] == [entry.changed(**kept) for entry in status.retiring]
+    for before, after in zip(status.retiring, step.retiring, strict=True):
+        if before.replaced_at is None:
+            assert after == before, "a key that was never in use keeps its date"

@@ -1,7 +1,6 @@
 """The two books that outlive every crash: no key id gets lost, and the serial never falls; and what each change says."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,22 +10,18 @@ from saperly_operator.lifecycle import transitions
 from saperly_operator.lifecycle.references import referenced_ids
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.saperly_key_status import (
-    FailedRotation,
     Failure,
     KeyAttribute,
-    Operation,
     RotationStatus,
     SaperlyKeyStatus,
 )
 from tests.builders import (
-    ENTRY,
     HOUR,
     INSTALLATION,
     KEPT,
     MINUTE,
     NOW,
     OTHER_HOLDER,
-    PROVIDER,
     a_delivered_status,
     a_key,
     a_ref,
@@ -37,12 +32,11 @@ from tests.builders import (
 Change = Callable[[SaperlyKeyStatus], SaperlyKeyStatus]
 
 FAILURE = Failure(code=reasons.OUTCOME_UNKNOWN, count=1, retry_at=NOW)
-ONE_HOUR, ZERO = timedelta(hours=1), timedelta(0)
 
 
 def delivering(serial: int) -> Change:
     def change(status: SaperlyKeyStatus) -> SaperlyKeyStatus:
-        return transitions.key_delivered(a_key(status), a_ref(serial), KEPT, NOW, ONE_HOUR)
+        return transitions.key_delivered(a_key(status), a_ref(serial), KEPT, NOW, None)
 
     return change
 
@@ -140,7 +134,7 @@ def test_the_same_key_found_twice_is_retired_once() -> None:
 
 def test_a_first_delivery_retires_nothing() -> None:
     status = transitions.key_delivered(
-        a_key(SaperlyKeyStatus(intent=an_intent(), serial=1, failure=FAILURE)), a_ref(1), KEPT, NOW, ONE_HOUR
+        a_key(SaperlyKeyStatus(intent=an_intent(), serial=1, failure=FAILURE)), a_ref(1), KEPT, NOW, None
     )
     assert (status.current, status.secret, status.retiring) == (a_ref(1), KEPT, ())
     assert (status.intent, status.failure) == (None, None)
@@ -150,8 +144,9 @@ def test_a_first_delivery_retires_nothing() -> None:
 
 def test_a_replacement_retires_the_old_key_for_the_overlap_and_says_why() -> None:
     before = a_delivered_status(1, intent=an_intent(2, trigger=reasons.ROTATION_REQUESTED, rotate_request="now"))
-    key = a_key(before, metadata={"annotations": {annotations.ROTATE_REQUESTED_AT: "now"}})
-    status = transitions.key_delivered(key, a_ref(2), KEPT, NOW, 90 * MINUTE)
+    marks = {"annotations": {annotations.ROTATE_REQUESTED_AT: "now"}}
+    key = a_key(before, marks, rotation={"overlap": "90m"})
+    status = transitions.key_delivered(key, a_ref(2), KEPT, NOW, None)
     assert status.current == a_ref(2)
     (old,) = status.retiring
     assert (old.id, old.reason, old.revoke_after) == ("key-1", reasons.ROTATION_REQUESTED, NOW + 90 * MINUTE)
@@ -176,81 +171,15 @@ def test_a_delivery_answers_the_request_that_was_there_when_it_was_begun(
     rotation = RotationStatus(last_handled_request=handled)
     before = a_delivered_status(1, intent=an_intent(2, rotate_request=answered), rotation=rotation)
     marks = {annotations.ROTATE_REQUESTED_AT: asked} if asked is not None else {}
-    status = transitions.key_delivered(a_key(before, {"annotations": marks}), a_ref(2), KEPT, NOW, ONE_HOUR)
+    status = transitions.key_delivered(a_key(before, {"annotations": marks}), a_ref(2), KEPT, NOW, None)
     assert status.rotation is not None
     assert status.rotation.last_handled_request == expected
-
-
-ROTATING = an_intent(2, operation=Operation.ROTATE, rotates="key-1", request="", trigger=reasons.ROTATION_REQUESTED)
-
-
-def failed_rotation(status: SaperlyKeyStatus) -> FailedRotation | None:
-    return status.rotation.failed if status.rotation is not None else None
-
-
-def test_a_rotation_given_up_with_a_successor_leaves_a_dead_key_and_one_without_leaves_a_live_one() -> None:
-    before = a_delivered_status(1, intent=ROTATING)
-    dead = transitions.intent_abandoned(before, (a_retiring(2),), FAILURE)
-    assert failed_rotation(dead) == FailedRotation(id="key-1", dead=True)
-    assert dead.current == before.current, "it stays current until another takes its place"
-    assert failed_rotation(transitions.intent_abandoned(before, (), FAILURE)) == FailedRotation(
-        id="key-1", dead=False
-    )
-
-
-def test_a_mint_given_up_says_nothing_of_the_key_in_the_secret() -> None:
-    status = a_delivered_status(1, intent=an_intent(2))
-    assert failed_rotation(transitions.intent_abandoned(status, (a_retiring(2),), FAILURE)) is None
-
-
-def test_a_rotation_that_took_effect_unseen_leaves_a_dead_key_and_keeps_its_place_among_the_hours_mints() -> None:
-    before = a_delivered_status(1, intent=ROTATING, recent_intents=(NOW,))
-    lost = transitions.rotation_lost(before, FAILURE, NOW)
-    assert failed_rotation(lost) == FailedRotation(id="key-1", dead=True)
-    assert lost.rotation is not None
-    (successor,) = lost.rotation.lost
-    assert (successor.replaced, successor.provider, successor.service_key) == ("key-1", PROVIDER, ENTRY)
-    assert successor.since > NOW, "a list of this very second may have been begun too early"
-    found = transitions.successors_adopted(lost, "key-1", (a_retiring(2),))
-    assert found.rotation is not None
-    assert (found.rotation.lost, found.retiring) == ((), (a_retiring(2),))
-    assert (lost.intent, lost.failure, lost.recent_intents) == (None, FAILURE, (NOW,))
-
-
-def test_a_rotation_refused_minted_nothing() -> None:
-    before = a_delivered_status(1, intent=ROTATING, recent_intents=(NOW - HOUR, NOW), failure=FAILURE)
-    refused = transitions.rotation_refused(before)
-    assert failed_rotation(refused) == FailedRotation(id="key-1", dead=False)
-    assert (refused.intent, refused.failure, refused.recent_intents) == (None, None, (NOW - HOUR,))
-
-
-@pytest.mark.parametrize(
-    ("strategy", "trigger", "rotated_from", "failed", "ends"),
-    [
-        pytest.param("Overlap", reasons.ROTATION_REQUESTED, None, None, HOUR, id="overlap"),
-        pytest.param("Atomic", reasons.ROTATION_REQUESTED, "key-1", None, ZERO, id="replaced in one step"),
-        pytest.param("Overlap", reasons.ROTATION_REQUESTED, "key-1", None, ZERO, id="the strategy changed meanwhile"),
-        pytest.param("Overlap", reasons.ROTATION_LOST, None, "key-1", ZERO, id="a dead key"),
-        pytest.param("Atomic", reasons.ROTATION_SCHEDULED, None, None, ZERO, id="asked for in one step, minted"),
-        pytest.param("Atomic", reasons.SECRET_MISSING, None, None, HOUR, id="nobody asked for its end"),
-        pytest.param("Atomic", reasons.PROVIDER_CHANGED, None, None, HOUR, id="another provider"),
-    ],
-)
-def test_how_long_the_key_before_lives_on(
-    strategy: str, trigger: str, rotated_from: str | None, failed: str | None, ends: timedelta
-) -> None:
-    rotation = RotationStatus(failed=FailedRotation(id=failed, dead=True) if failed else None)
-    before = a_delivered_status(1, intent=an_intent(2, trigger=trigger), rotation=rotation)
-    key = a_key(before, rotation={"strategy": strategy})
-    status = transitions.key_delivered(key, a_ref(2, rotated_from=rotated_from), KEPT, NOW, ONE_HOUR)
-    assert [entry.revoke_after for entry in status.retiring] == [NOW + ends]
-    assert failed_rotation(status) is None, "made up for"
 
 
 def test_a_move_changes_only_where_the_key_is() -> None:
     before = a_delivered_status(1)
     elsewhere = KEPT.changed(name="renamed")
-    assert transitions.key_delivered(a_key(before), a_ref(1), elsewhere, NOW, ONE_HOUR) == before.changed(
+    assert transitions.key_delivered(a_key(before), a_ref(1), elsewhere, NOW, None) == before.changed(
         secret=elsewhere
     )
 
