@@ -21,6 +21,7 @@ from saperly_operator.controller import (
     act_mint,
     act_restart,
     act_retire,
+    act_rotate,
     act_secret,
     act_status,
     act_update,
@@ -36,6 +37,7 @@ Effect = (
     | steps.StoreIntent
     | steps.TakeOver
     | steps.Mint
+    | steps.Rotate
     | steps.WriteSecret
     | steps.Record
     | steps.Fence
@@ -46,6 +48,7 @@ Effect = (
     | steps.ClaimSecret
     | steps.AdoptKey
     | steps.AdoptOrphans
+    | steps.AdoptSuccessors
     | steps.RepairSecret
     | steps.MoveSecret
     | steps.DeleteStraySecret
@@ -85,6 +88,8 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_mint.take_over(tools, observed, decision)
         case steps.Mint():
             return act_mint.mint(tools, observed, step, decision)
+        case steps.Rotate():
+            return act_rotate.rotate(tools, observed, step, decision)
         case steps.WriteSecret():
             return act_secret.write_secret(tools, observed, step)
         case steps.Fence():
@@ -107,6 +112,8 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_status.abandon_intent(tools, observed, step, decision)
         case steps.AdoptOrphans():
             return act_status.adopt_orphans(tools, observed, step, decision)
+        case steps.AdoptSuccessors():
+            return act_status.adopt_successors(tools, observed, step, decision)
         case steps.LookAtWorkloads():
             return act_restart.look_at_workloads(tools, observed, step)
         case steps.Restart():

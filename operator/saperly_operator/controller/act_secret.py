@@ -22,7 +22,7 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.kube.secrets import SecretView, entry
-from saperly_operator.lifecycle.observed import HeldKey, Observed, SecretForeign
+from saperly_operator.lifecycle.observed import HeldKey, Observed, SecretForeign, SecretOwned, SecretState
 from saperly_operator.lifecycle.references import minted_ref
 from saperly_operator.lifecycle.steps import (
     DeleteSecret,
@@ -32,8 +32,9 @@ from saperly_operator.lifecycle.steps import (
     WithdrawPrevious,
     WriteSecret,
 )
+from saperly_operator.lifecycle.transitions_rotation import ends_at_once
 from saperly_operator.resources import annotations
-from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, SecretStatus
 from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, fingerprint, plaintext_digest
 from saperly_operator.saperly.concealed import Plaintext
@@ -77,19 +78,21 @@ async def _deliver(
         # Taken over, or recreated: the other process declares this key lost and retires it. Never write it now.
         scratch.close_intent()
         return None
-    if fresh.is_being_deleted or fresh.secret_name != key.secret_name:
+    if _is_ending(fresh, intent) or fresh.secret_name != key.secret_name:
         return None  # the next look decides anew, with the plaintext still in hand
     view = SecretView.of(existing) if existing is not None else None
     if view is not None:
         target = Target(fresh.secret_name, fresh.spec.secret.key)
         if isinstance(secret_state(view, fresh, target, observed.myself.installation), SecretForeign):
             return foreign_refusal(fresh.secret_name)
-    ref = minted_ref(held.key, intent)
+    ref = minted_ref(held.key, intent, fresh.status.current)
     digest = plaintext_digest(plaintext.reveal().encode())
     record = record_of(fresh, ref, observed.myself.installation, digest).write()
     # Crash here: the Secret may hold the key, status does not say so. The next process replays, gets the id without a
     # plaintext, finds that id in the Secret, and records it.
-    data = plaintext_data(fresh, plaintext) | previous_data(fresh, existing)
+    data = plaintext_data(fresh, plaintext)
+    if not ends_at_once(fresh, ref):
+        data |= previous_data(fresh, existing)
     written = SecretView.of(await _put(tools, fresh, view, record, data))
     tools.cache.put_secret(written)
     if written.digests.get(fresh.spec.secret.key) != digest:
@@ -99,6 +102,12 @@ async def _deliver(
     kept = SecretStatus(name=fresh.secret_name, key=fresh.spec.secret.key, fingerprint=mark)
     scratch.held, scratch.plaintext = replace(held, written=kept), None
     return None
+
+
+def _is_ending(fresh: SaperlyKey, intent: Intent) -> bool:
+    """Nothing is delivered any more; but with ``Orphan`` a Secret is not left with a key that was rotated away."""
+    keeps = fresh.spec.deletion_policy is DeletionPolicy.ORPHAN and intent.rotates is not None
+    return fresh.is_being_deleted and not keeps
 
 
 def _is_ours(fresh: SaperlyKey, key: SaperlyKey, intent: Intent) -> bool:
@@ -129,18 +138,30 @@ async def read_secret(tools: Tools, namespace: str, name: str) -> Object | None:
 
 
 async def fence(tools: Tools, observed: Observed) -> None:
-    """Touch the Secret: a write that another process prepared under the version before must fail from now on."""
+    """Touch the Secret: a write that another process prepared under the version before must fail from now on.
+
+    Also the one where the plaintext was wanted before the spec named another place.
+    """
     key, scratch = observed.key, tools.scratch(observed)
-    view = tools.cache.secret((key.namespace, key.secret_name))
     intent = key.status.intent
-    if view is None or intent is None or scratch.redacted is None:
+    if intent is None or scratch.redacted is None:
         return
     mark = {annotations.FENCED_BY: f"{intent.serial}.{intent.holder}"}
-    patch = {"metadata": {"uid": view.uid, "resourceVersion": view.version, "annotations": mark}}
-    # Crash here: a Secret with one more annotation. The next process fences again, under its own name.
-    body = await tools.kube.patch(SECRETS, key.namespace, view.name, patch, options=PLAIN)
-    tools.cache.put_secret(SecretView.of(body))
+    for name, state in _places(observed).items():
+        view = tools.cache.secret((key.namespace, name))
+        if view is None or not isinstance(state, SecretOwned):
+            continue
+        patch = {"metadata": {"uid": view.uid, "resourceVersion": view.version, "annotations": mark}}
+        # Crash here: a Secret with one more annotation. The next process fences again, under its own name.
+        body = await tools.kube.patch(SECRETS, key.namespace, view.name, patch, options=PLAIN)
+        tools.cache.put_secret(SecretView.of(body))
     scratch.redacted = replace(scratch.redacted, fenced=True)
+
+
+def _places(observed: Observed) -> dict[str, SecretState | None]:
+    """The Secrets that may hold this object's plaintext, and what each is to it; two entries of one Secret once."""
+    before = kept_target(observed.key).secret
+    return {before: observed.former_secret, observed.key.secret_name: observed.secret}
 
 
 async def repair_secret(tools: Tools, observed: Observed) -> None:

@@ -6,8 +6,9 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing, condition
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
-from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, Decision, Record
+from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, AdoptSuccessors, Decision, Record
 from saperly_operator.lifecycle.transitions import intent_abandoned, key_delivered, next_failure, orphans_adopted
+from saperly_operator.lifecycle.transitions_rotation import successors_adopted
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 
@@ -63,4 +64,14 @@ async def adopt_orphans(tools: Tools, observed: Observed, step: AdoptOrphans, de
         orphans_adopted(observed.key.status, step.orphans),
         Standing.beside(observed, decision),
         Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message),
+    )
+
+
+async def adopt_successors(tools: Tools, observed: Observed, step: AdoptSuccessors, decision: Decision) -> None:
+    """Account for what a list shows in the place of a key; usually one, none when somebody else ended it."""
+    await tools.statuses.store(
+        observed.key,
+        successors_adopted(observed.key.status, step.replaced, step.found),
+        Standing.beside(observed, decision),
+        Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message) if step.found else None,
     )

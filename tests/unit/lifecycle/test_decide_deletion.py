@@ -66,7 +66,7 @@ SOON = NOW + TIMINGS.recheck
 REF = a_ref(1)
 GONE = being_deleted(delivered())
 ORPHANED = with_spec(GONE, deletionPolicy="Orphan")
-MINTED = minted_ref(a_row(), an_intent())
+MINTED = minted_ref(a_row(), an_intent(), None)
 
 
 def keyless(base: Observed) -> Observed:
