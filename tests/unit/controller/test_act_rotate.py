@@ -301,3 +301,12 @@ async def test_a_lost_secret_is_minted_for_with_an_overlap_whatever_the_strategy
     await world.reconcile()
     assert old in world.live(), "nobody asked for its end: who still holds it works on"
     assert world.minted() == 1
+
+
+async def test_the_plaintext_of_a_dead_key_is_not_offered_as_the_old_one(world: World) -> None:
+    await world.apply(secret={"previousKey": "OLD"})
+    await delivered(world)
+    await ask(world)
+    secret = await world.secret()
+    assert secret is not None
+    assert set(secret["data"]) == {"SAPERLY_API_KEY"}
