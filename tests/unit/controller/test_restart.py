@@ -433,8 +433,8 @@ async def test_where_the_old_key_is_dead_workloads_are_restarted_all_the_same(
     assert told is not None
     assert "The old key is dead: whatever still runs with it fails." in told[1]
 
-    await world.reconcile_after(10 * DAY)
-    assert await pending(world) is not None, "no overlap ends the waiting"
+    await world.reconcile_after(6 * DAY)
+    assert await pending(world) is not None, "it is waited for as long as a living key would be"
     await apps.roll_out(DEPLOYMENT, "agent")
     await world.reconcile_after(60)
     assert await pending(world) is None

@@ -419,7 +419,7 @@ DELETING = {
         "Revoking a new key.",
     ),
     "a dead key is revoked like any other: its row tells": Row(
-        being_deleted(DEAD), RevokeCurrent(OLD), reasons.REVOKING, "Revoking the key"
+        live(being_deleted(DEAD)), RevokeCurrent(OLD), reasons.REVOKING, "Revoking the key"
     ),
 }
 
