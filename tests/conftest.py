@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if _is_worker(session.config):
-        session.config.workeroutput["announced"] = session.config.stash.get(_ANNOUNCED, [])  # type: ignore[attr-defined]
+        session.config.workeroutput["announced"] = session.config.stash.get(_ANNOUNCED, [])  # type: ignore[attr-defined] # xdist adds it
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,10 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.saperly.transport import checked_base_url
 
 
 class LogFormat(StrEnum):
@@ -24,6 +25,14 @@ class LogFormat(StrEnum):
 Seconds = Annotated[float, Field(gt=0)]
 
 
+def _fit_for_a_credential(url: str) -> str:
+    checked_base_url(url)
+    return url
+
+
+ApiUrl = Annotated[str, AfterValidator(_fit_for_a_credential)]
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Wrong values end the process at its start, with a message that names them."""
 
@@ -31,7 +40,7 @@ class Settings(BaseSettings):
         env_prefix="SAPERLY_", env_nested_delimiter="__", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
-    api_url: str = "https://saperly.com/api"
+    api_url: ApiUrl = "https://saperly.com/api"
     """Base URL of the Saperly API, before ``/v1``. https, or http to a loopback host."""
     ca_bundle: Path | None = None
     """A file of CA certificates to trust for the Saperly API instead of the system's."""

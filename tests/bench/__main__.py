@@ -3,6 +3,8 @@
 Both start from the same state: SaperlyKeys that exist and that nobody has looked at. The floor sends the requests of a
 first mint with as many workers as the operator has, and does nothing else; the operator is measured from the moment
 at which it has started. The figure to watch is the ratio: it does not depend on the machine as the seconds do.
+
+Then keys of that fleet are rotated, and what it took is counted (``rotations``).
 """
 
 import argparse
@@ -20,6 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from saperly_operator.envtest import Assets, ControlPlane
+from tests.bench.rotations import PLAIN, Rotations
+from tests.bench.rotations import report as report_rotations
 from tests.cluster.conftest import OPERATOR, Kubectl
 from tests.cluster.user import NO_LIMITS
 from tests.cluster.world import World
@@ -92,7 +96,7 @@ class Bench:
         return self._world.operator.resident_megabytes
 
     def _create(self, namespace: str, first: int, end: int) -> None:
-        objects = [self._world.key_object(f"bench-{number:05}") for number in range(first, end)]
+        objects = [self._world.key_object(name, **PLAIN) for name in names(first, end)]
         if objects:
             documents = "\n---\n".join(map(json.dumps, objects))
             self._world.kubectl(
@@ -124,6 +128,11 @@ class Bench:
         self._world.simulator.terminate()
 
 
+def names(first: int, end: int) -> list[str]:
+    """The objects of the fleet by number."""
+    return [f"bench-{number:05}" for number in range(first, end)]
+
+
 def report(size: int, floor: Figures, operator: Figures) -> None:
     """The figures side by side."""
     headings = ("", "seconds", "objects/s", "processor ms per object", "API requests per object")
@@ -141,7 +150,7 @@ def report(size: int, floor: Figures, operator: Figures) -> None:
     console.print(f"memory of the operator: {operator.megabytes:.0f} MB with {size} objects")
 
 
-def main(size: int, idle: int) -> None:
+def main(size: int, idle: int, rotations: int, restarts: int) -> None:
     """Measure, and print."""
     assets = Assets.of_this_machine(console.print)
     with ExitStack() as stack:
@@ -159,10 +168,15 @@ def main(size: int, idle: int) -> None:
         report(size, floor, operator)
         if idle > size:
             console.print(f"memory of the operator: {bench.idle_megabytes(idle):.0f} MB with {idle} objects at rest")
+        rotating = Rotations(plane, world)
+        fleet = names(0, min(rotations, max(size, idle)))
+        report_rotations(console, [rotating.plain(fleet), rotating.with_everything(restarts)])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=300, help="objects to mint for")
     parser.add_argument("--idle", type=int, default=1000, help="objects to weigh the operator's memory with")
+    parser.add_argument("--rotations", type=int, default=100, help="objects of the fleet to rotate")
+    parser.add_argument("--restarts", type=int, default=20, help="objects to rotate with a Deployment to restart")
     main(**vars(parser.parse_args()))

@@ -88,6 +88,20 @@ key_forgotten = _status_patch(lambda status: status["intent"] is None and not st
 """An old key, or the current one of an object that is being deleted, is revoked or released."""
 
 
+def _withdrawn(status: dict[str, Any]) -> bool:
+    return any("withdrawnAt" in entry for entry in status["retiring"] or ())
+
+
+restart_noted = _status_patch(
+    lambda status: bool((status["restarted"] or {}).get("workloads")) and not status["restarted"]["finishedAt"]
+)
+rollout_noted = _status_patch(
+    lambda status: bool((status["restarted"] or {}).get("finishedAt")) and not _withdrawn(status)
+)
+"""The workloads run with the new key, and the overlap begins."""
+withdrawal_noted = _status_patch(_withdrawn)
+
+
 def event(reason: str) -> KubeStep:
     return lambda name: Match(
         "POST", "/events", lambda body: (body["regarding"]["name"], body["reason"]) == (name, reason)
@@ -120,6 +134,11 @@ def secret_patch(name: str) -> Match:
     return Match("PATCH", rf"/secrets/{name}\?(?!.*dryRun)", lambda body: bool(body.get("data")))
 
 
+def previous_withdrawn(name: str) -> Match:
+    """An old plaintext out of the Secret."""
+    return Match("PATCH", rf"/secrets/{name}\?(?!.*dryRun)", lambda body: None in body.get("data", {"": ""}).values())
+
+
 def fence(name: str) -> Match:
     """The touch after which a write prepared before it must fail."""
     return Match(
@@ -141,3 +160,12 @@ def secret_release(name: str) -> Match:
 
 def secret_delete(name: str) -> Match:
     return Match("DELETE", rf"/secrets/{name}(\?|$)")
+
+
+# --- workloads ----------------------------------------------------------------------------------------------------------
+
+
+def workload_restart(name: str) -> Match:
+    """The mark of the SaperlyKey of that name on a Deployment's pod template."""
+    mark = f"{annotations.RESTARTED_PREFIX}{name}"
+    return Match("PATCH", "/deployments/", lambda body: mark in body["spec"]["template"]["metadata"]["annotations"])

@@ -9,6 +9,7 @@ One death serves many cases at once: each has an object of its own, stopped at a
 
 import hashlib
 import itertools
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -65,9 +66,10 @@ class CrashSite:
         return f"key-{next(_names)}"
 
     def apply_ready(self, names: Iterable[str], **spec: Any) -> None:
-        """Apply SaperlyKeys and wait until they all are Ready."""
+        """Apply SaperlyKeys and wait until they all are Ready. ``"{}"`` in the spec is the object's own name."""
         names = list(names)
-        objects = [self.world.key_object(name, **spec) for name in names]
+        template = json.dumps(spec)
+        objects = [self.world.key_object(name, **json.loads(template.replace("{}", name))) for name in names]
         self.world.kubectl.apply(*objects, namespace=self.world.namespace)
         for name in names:
             self.world.wait_ready(name)

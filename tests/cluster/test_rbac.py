@@ -86,6 +86,7 @@ def test_the_operator_may_do_its_work_in_every_namespace(action: str, kubectl: K
         "impersonate users",
         "get customresourcedefinitions.apiextensions.k8s.io",
         "get events",
+        "patch events.events.k8s.io",
     ],
 )
 def test_the_operator_may_do_nothing_else(action: str, kubectl: Kubectl) -> None:

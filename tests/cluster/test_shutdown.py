@@ -13,8 +13,8 @@ from tests.cluster.crash_site import CrashSite
 from tests.support.kube_proxy import Answer, Hold, Match, When
 from tests.support.waiting import eventually
 
-KOPFS_PATIENCE = 5.0
-"""Seconds after which kopf cancels what is left: an operator that ends sooner has ended by itself."""
+HALF_A_DRAIN = 22.5
+"""Seconds: an operator that ends sooner has not waited for its drain to run out, however busy the machine is."""
 
 
 def ask_to_stop(site: CrashSite) -> None:
@@ -89,7 +89,7 @@ def test_sigterm_at_rest_ends_soon(site: CrashSite) -> None:
     site.apply_ready([name])
     began = time.monotonic()
     assert site.operator.terminate() == 0
-    assert time.monotonic() - began < KOPFS_PATIENCE
+    assert time.monotonic() - began < HALF_A_DRAIN, "nothing is waited for"
 
 
 def test_two_operators_by_mistake_mint_each_key_once(site: CrashSite) -> None:

@@ -3,8 +3,9 @@
 Each deed takes effect at once. What lasts for a while (an outage, a full quota) ends by itself, in the midst of others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from saperly_operator.kube.api import CONFIG_MAPS, DEPLOYMENTS, PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.simulator.settings import Limits
@@ -127,10 +128,10 @@ def _patch_key(history: History, name: str, patch: Object) -> None:
         _now(world.kube.patch(SAPERLY_KEYS, NAMESPACE, name, patch, options=PLAIN))
 
 
-def _now(call: object) -> None:
+def _now(call: Coroutine[Any, Any, object]) -> None:
     """Carry out a call of the Kubernetes in memory, which never waits, outside of any task."""
     try:
-        call.send(None)  # type: ignore[attr-defined]
+        call.send(None)
     except StopIteration:
         return
 

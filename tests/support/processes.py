@@ -28,6 +28,7 @@ FAST = {
     "HELD_RECHECK": "PT2S",
     "ROLLOUT_POLL_FIRST": "PT0.2S",
     "ROLLOUT_POLL_LIMIT": "PT1S",
+    "PREVIOUS_KEY_LEAD": "PT1S",
     "RECHECK": "PT1S",
 }
 """The protocol's waits (ISO 8601 durations), so that a test lives through hours of them. Their order is the design's."""

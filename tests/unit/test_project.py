@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = dict(re.findall(r"^([a-z-]+):[^#\n=]*(?:## (.*))?$", MAKEFILE, flags=re.MULTILINE))
-SOURCE_LIMIT, TEST_LIMIT = 320, 520
+SOURCE_LIMIT, TEST_LIMIT = 320, 500
 
 
 def tracked(*patterns: str) -> list[Path]:

@@ -33,7 +33,7 @@ def test_nothing_needs_to_be_set() -> None:
         ("SAPERLY_LOG_FORMAT", "text", "log_format", LogFormat.TEXT),
         ("SAPERLY_KUBE_TIMEOUT", "2.5", "kube_timeout", 2.5),
         ("SAPERLY_TIMINGS__TAKEOVER_SETTLE", "PT5S", "timings", Timings(takeover_settle=timedelta(seconds=5))),
-        ("SAPERLY_TIMINGS__MINT_LIMIT", "5", "timings", Timings(mint_limit=5)),
+        ("SAPERLY_TIMINGS__MINT_LIMIT", "1", "timings", Timings(mint_limit=1)),
     ],
 )
 def test_each_kind_of_setting_is_read(
@@ -52,6 +52,11 @@ def test_each_kind_of_setting_is_read(
         ("SAPERLY_KUBE_TIMEOUT", "0", ("kube_timeout",)),
         ("SAPERLY_LOG_FORMAT", "xml", ("log_format",)),
         ("SAPERLY_TIMINGS__TAKEOVER_SETTLE", "soon", ("timings", "takeover_settle")),
+        ("SAPERLY_TIMINGS__MINT_LIMIT", "0", ("timings", "mint_limit")),
+        ("SAPERLY_TIMINGS__MINT_LIMIT", "4", ("timings", "mint_limit")),
+        ("SAPERLY_API_URL", "http://saperly.example/api", ("api_url",)),
+        ("SAPERLY_API_URL", "https://user:NEVERSHOWTHIS@saperly.example/api", ("api_url",)),
+        ("SAPERLY_API_URL", "saperly.example", ("api_url",)),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_and_not_repeated(
@@ -62,6 +67,7 @@ def test_a_wrong_value_is_refused_by_name_and_not_repeated(
         Settings()
     assert [error["loc"] for error in caught.value.errors()] == [location]
     assert "input_value" not in str(caught.value)
+    assert "NEVERSHOWTHIS" not in str(caught.value)
 
 
 def test_other_variables_are_nobodys_business(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from saperly_operator.controller.observe import Target, secret_state
 from saperly_operator.controller.secret_body import update_patch
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
-from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
 from saperly_operator.kube.api import Object
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.kube.secrets import SecretView, entry
@@ -143,7 +143,7 @@ async def _look(tools: Tools, observed: Observed, key_id: str, where: tuple[str,
         if handle is None:
             return None
         try:
-            row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(key_id))  # noqa: B023
+            row = await look_at_key(handle, key_id, tools.clock)
         except errors.NotVisible as error:
             hidden = error
         except GateShut as shut:

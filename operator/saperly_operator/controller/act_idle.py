@@ -4,10 +4,9 @@ Called by ``act_retire``. The sweep's list, which costs nothing for one key, had
 be minutes old, and a revoke cannot be undone.
 """
 
-from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
-from saperly_operator.controller.vendor import ask_vendor
+from saperly_operator.controller.vendor import look_at_key
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.overlap import used_again
@@ -26,7 +25,7 @@ async def is_put_off_by_use(
     rotation, status = observed.key.spec.rotation, observed.key.status
     if not rotation.require_idle or not isinstance(ref, RetiringKey) or ref.overlap_started_at is None:
         return False
-    row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+    row = await look_at_key(handle, ref.id, tools.clock)
     later = used_again(ref, row.last_used_at, rotation, tools.clock.now()) if row.revoked_at is None else None
     if later is None:
         return False

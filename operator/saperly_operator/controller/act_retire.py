@@ -13,7 +13,7 @@ from saperly_operator.controller.act_idle import is_put_off_by_use
 from saperly_operator.controller.observe import kept_target, previous_places
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
-from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS
 from saperly_operator.kube.events import EventType, Occurrence
@@ -142,7 +142,7 @@ async def _closer_look(tools: Tools, observed: Observed, handle: Handle, ref: Ke
     is_hearsay = ref.reason in (reasons.ORPHANED, reasons.OUTCOME_UNKNOWN)
     if _may_revoke_all(observed) and not is_hearsay:
         return _Finding.NOTHING
-    row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+    row = await look_at_key(handle, ref.id, tools.clock)
     if row.revoked_at is not None:
         return _Finding.NOTHING
     tag = Tag.parse(row.name)
@@ -171,7 +171,7 @@ async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:
     try:
         await ask_vendor(handle.gate, Operation.REVOKE, tools.clock, lambda: handle.api.revoke_key(ref.id))
     except errors.NotVisible:
-        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+        row = await look_at_key(handle, ref.id, tools.clock)
         return row.revoked_at is not None
     return True
 
@@ -216,7 +216,8 @@ async def _let_go(tools: Tools, observed: Observed, ref: KeyRef, decision: Decis
 def _standing_without(observed: Observed, decision: Decision, status: SaperlyKeyStatus) -> Standing:
     """How things stand when ``status`` has one key less."""
     active = status.current is not None
-    standing = Standing.beside(observed, decision)
+    of = Standing.beside if observed.key.is_being_deleted else Standing.unchanged
+    standing = of(observed, decision)
     return replace(
         standing,
         key_active=active,
@@ -239,7 +240,7 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
         return
     key_id = step.ref.id
     try:
-        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(key_id))
+        row = await look_at_key(handle, key_id, tools.clock)
         if row.revoked_at is None:
             update = UpdateRequest(name=released_name(row.name))
             # Crash here: released, and status still names it. Released again, which changes nothing.
@@ -252,7 +253,8 @@ async def release_key(tools: Tools, observed: Observed, step: ReleaseKey, decisi
     except errors.SaperlyError as error:
         scratch.failed(work, tools.clock.now(), tools.timings, error.retry_after)
         return
-    note = f"The key {step.ref.prefix}… lives on, and is no longer the operator's."
+    fate = "lives on" if row.revoked_at is None else "was revoked already"
+    note = f"The key {step.ref.prefix}… {fate}, and is no longer the operator's."
     announcement = Occurrence(EventType.NORMAL, reasons.RELEASED, "Release", note)
     status = key_gone(observed.key.status, key_id)
     await tools.statuses.store(observed.key, status, _standing_without(observed, decision, status), announcement)

@@ -22,7 +22,14 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.kube.secrets import SecretView, entry
-from saperly_operator.lifecycle.observed import HeldKey, Observed, SecretForeign, SecretOwned, SecretState
+from saperly_operator.lifecycle.observed import (
+    HeldKey,
+    Observed,
+    PreflightRefused,
+    SecretForeign,
+    SecretOwned,
+    SecretState,
+)
 from saperly_operator.lifecycle.references import minted_ref
 from saperly_operator.lifecycle.steps import (
     DeleteSecret,
@@ -211,8 +218,8 @@ async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
     # Crash here: the plaintext is in two places, and status names the first. The next look finds it in the second.
     try:
         written = await tools.kube.create(SECRETS, observed.key.namespace, body)
-    except (kube_errors.Refused, kube_errors.Unavailable, kube_errors.NotFound):
-        tools.scratch(observed).failed("write", tools.clock.now(), tools.timings)
+    except (kube_errors.Refused, kube_errors.Unavailable, kube_errors.NotFound) as error:
+        _put_off(tools, observed, error, observed.key.secret_name)
         return
     tools.cache.put_secret(SecretView.of(written))
     tools.scratch(observed).succeeded("write")
@@ -222,11 +229,20 @@ async def write_kept(tools: Tools, observed: Observed, view: SecretView, patch: 
     """Patch a Secret whose plaintext is safe where it is: a refusal only puts the work off."""
     try:
         body = await tools.kube.patch(SECRETS, view.namespace, view.name, patch, options=PLAIN)
-    except (kube_errors.Refused, kube_errors.Unavailable):
-        tools.scratch(observed).failed("write", tools.clock.now(), tools.timings)
+    except (kube_errors.Refused, kube_errors.Unavailable) as error:
+        _put_off(tools, observed, error, view.name)
         return
     tools.cache.put_secret(SecretView.of(body))
     tools.scratch(observed).succeeded("write")
+
+
+def _put_off(tools: Tools, observed: Observed, error: kube_errors.KubeError, name: str) -> None:
+    """A Secret cannot be changed for now; what is refused is shown with its reason."""
+    scratch, now = tools.scratch(observed), tools.clock.now()
+    is_refused = not isinstance(error, kube_errors.Unavailable)
+    refusal = refusal_of(error, name)
+    scratch.write_refused = PreflightRefused(now, refusal.reason, refusal.message) if is_refused else None
+    scratch.failed("write", now, tools.timings)
 
 
 async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrevious) -> None:
@@ -268,8 +284,8 @@ async def _delete(tools: Tools, observed: Observed, view: SecretView) -> None:
         await tools.kube.delete(SECRETS, view.namespace, view.name, uid=view.uid, version=view.version)
     except kube_errors.NotFound:
         pass
-    except (kube_errors.Refused, kube_errors.Unavailable):
-        tools.scratch(observed).failed("write", tools.clock.now(), tools.timings)
+    except (kube_errors.Refused, kube_errors.Unavailable) as error:
+        _put_off(tools, observed, error, view.name)
         return
     tools.cache.drop_secret((view.namespace, view.name))
 

@@ -9,7 +9,7 @@ from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_failures import refused_failure
 from saperly_operator.controller.act_retire import put_off
 from saperly_operator.controller.tools import Tools
-from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.checks_attributes import update_work
 from saperly_operator.lifecycle.checks_sweep import inspect_work
@@ -97,7 +97,7 @@ async def _look(tools: Tools, observed: Observed, ref: KeyRef, work: str) -> Chi
     if handle is None:
         return None
     try:
-        return await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+        return await look_at_key(handle, ref.id, tools.clock)
     except GateShut as shut:
         put_off(tools, observed, work, shut)
     except errors.NotVisible as error:

@@ -176,9 +176,20 @@ def claimed_secret(body: Object) -> str:
     return str(secret.get("name") or body["metadata"]["name"])
 
 
-def _referenced(body: Object) -> list[str]:
+def key_refs(body: Object) -> list[Object]:
+    """The keys that the status in a body accounts for, as they stand there: the current one first."""
     status = body.get("status") or {}
-    return [ref["id"] for ref in (status.get("current"), *(status.get("retiring") or [])) if ref]
+    return [ref for ref in (status.get("current"), *(status.get("retiring") or [])) if ref]
+
+
+def provider_names(body: Object) -> list[tuple[str, str]]:
+    """The provider and the service key of each of them, and of the request under way."""
+    intent = (body.get("status") or {}).get("intent")
+    return [(ref["provider"], ref["serviceKey"]) for ref in (*key_refs(body), *([intent] if intent else []))]
+
+
+def _referenced(body: Object) -> list[str]:
+    return [ref["id"] for ref in key_refs(body)]
 
 
 def _object_key(body: Object) -> ObjectKey:

@@ -7,12 +7,12 @@ An object that nothing concerns gets no view and is not looked at: at rest a fle
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from saperly_operator.controller.cache import ObjectKey
+from saperly_operator.controller.cache import ObjectKey, key_refs
 from saperly_operator.controller.listing import Listing
 from saperly_operator.controller.service_keys import Held
 from saperly_operator.kube.api import Object
@@ -45,9 +45,9 @@ class Known:
         return (self.body.get("spec") or {}).get("rotation") or {}
 
     @property
-    def refs(self) -> list[Mapping[str, Any]]:
+    def refs(self) -> Sequence[Mapping[str, Any]]:
         """The keys that status accounts for."""
-        return [ref for ref in (self.status.get("current"), *(self.status.get("retiring") or [])) if ref]
+        return key_refs(self.body)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from saperly_operator.budget.operation import Operation
 from saperly_operator.clock import Clock
 from saperly_operator.controller.listing import Listing
 from saperly_operator.controller.service_keys import Handle
-from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube
 from saperly_operator.kube.errors import KubeError
 from saperly_operator.lifecycle.naming import Owner, Tag
@@ -87,7 +87,7 @@ class OwnerlessOrphans:
     async def _revoke(self, handle: Handle, row: ChildKey) -> None:
         try:
             # The list is old by now: the key may have been released, used, or revoked since.
-            now = await ask_vendor(handle.gate, Operation.GET, self._clock, lambda: handle.api.get_key(row.id))
+            now = await look_at_key(handle, row.id, self._clock)
             if now.revoked_at is not None or now.last_used_at != row.last_used_at or now.name != row.name:
                 return
             await ask_vendor(handle.gate, Operation.REVOKE, self._clock, lambda: handle.api.revoke_key(row.id))

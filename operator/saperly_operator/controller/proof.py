@@ -7,12 +7,12 @@ trusted is noted in the provider's status, so that a restart asks nothing.
 
 from datetime import datetime
 
-from saperly_operator.budget.operation import Operation
 from saperly_operator.clock import Clock
-from saperly_operator.controller.cache import Cache
+from saperly_operator.controller.cache import Cache, key_refs
 from saperly_operator.controller.observe import entry_key
 from saperly_operator.controller.service_keys import EntryKey, Handle, ServiceKeys
-from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.controller.vendor import GateShut, look_at_key
+from saperly_operator.kube.api import Object
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.saperly.errors import NotVisible, SaperlyError
 
@@ -39,7 +39,7 @@ class ServiceKeyProof:
     async def _shows_one(self, entry: EntryKey, handle: Handle, children: list[str]) -> bool:
         for child in children[:_ASKED_AT_MOST]:
             try:
-                await ask_vendor(handle.gate, Operation.GET, self._clock, lambda: handle.api.get_key(child))  # noqa: B023
+                await look_at_key(handle, child, self._clock)
             except NotVisible:
                 continue
             except (GateShut, SaperlyError):
@@ -62,18 +62,16 @@ class ServiceKeyProof:
 
     def _children(self, entry: EntryKey) -> list[str]:
         """Ids of keys that status says this entry minted, the newest first; those known to be hidden tell nothing."""
-        bodies = ((key[0], self._cache.key(key) or {}) for key in self._cache.all_keys())
         found = [
             (datetime.fromisoformat(ref["mintedAt"]), ref["id"])
-            for namespace, body in bodies
-            for status in [body.get("status") or {}]
-            for ref in (status.get("current"), *(status.get("retiring") or []))
-            if ref and not ref.get("hiddenSince") and _minted_by(ref, namespace, entry)
+            for body in self._cache.bodies()
+            for ref in key_refs(body)
+            if not ref.get("hiddenSince") and _minted_by(ref, body["metadata"]["namespace"], entry)
         ]
         return [child for _, child in sorted(found, reverse=True)]
 
 
-def _minted_by(ref: dict[str, str], namespace: str, entry: EntryKey) -> bool:
+def _minted_by(ref: Object, namespace: str, entry: EntryKey) -> bool:
     try:
         return entry_key((ref["provider"], ref["serviceKey"]), namespace) == entry
     except ValueError:

@@ -9,7 +9,7 @@ provider is held by a finalizer, as a volume claim in use is, until no SaperlyKe
 import logging
 from collections.abc import Iterable
 
-from saperly_operator.controller.cache import Cache, ProviderKey
+from saperly_operator.controller.cache import Cache, ProviderKey, provider_names
 from saperly_operator.controller.observe import provider_key_of
 from saperly_operator.controller.provider_kinds import read_provider, resource_of
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, Kube, Object
@@ -78,7 +78,5 @@ class ProviderHold:
 
 def _uses(body: Object, key: ProviderKey) -> bool:
     """Whether status names a key, or a request for one, of that provider."""
-    status = body.get("status") or {}
-    refs = [status.get("current"), status.get("intent"), *(status.get("retiring") or [])]
     namespace = body["metadata"]["namespace"]
-    return any(provider_key_of(ProviderRef.parse(ref["provider"]), namespace) == key for ref in refs if ref)
+    return any(provider_key_of(ProviderRef.parse(name), namespace) == key for name, _ in provider_names(body))

@@ -60,6 +60,8 @@ class Scratch:
     workloads: dict[WorkloadRef, WorkloadLook] = field(default_factory=dict)
     sent_at: dict[str, datetime] = field(default_factory=dict)
     adoption: AdoptionRefused | None = None
+    write_refused: PreflightRefused | None = None
+    """Why a Secret could last not be changed."""
     has_told: bool = False
     """That this object is another installation's was announced."""
     _failures: dict[str, int] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Scratch:
             listed_serial=listed_serial,
             adoption=self.adoption,
             intent_seen_at=self._intent_seen_at,
+            write_refused=self.write_refused,
             workloads=dict(self.workloads),
         )
 
@@ -138,7 +141,6 @@ class Scratch:
         calm = self._done_at.get(work)
         if calm is None or now - calm > 2 * timings.retry_limit:
             self.succeeded(work)
-            self._failures[work] = 0
         else:
             self.failed(work, now, timings)
         self._done_at[work] = now
@@ -151,6 +153,8 @@ class Scratch:
         """Forget earlier failures of ``work``."""
         self._failures.pop(work, None)
         self.not_before.pop(work, None)
+        if work == "write":
+            self.write_refused = None
 
 
 class Scratchpads:

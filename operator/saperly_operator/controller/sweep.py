@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from saperly_operator.controller.cache import ObjectKey, ProviderKey
+from saperly_operator.controller.cache import ObjectKey, ProviderKey, provider_names
 from saperly_operator.controller.compare import Comparison, Known, compare
 from saperly_operator.controller.listing import Listing, list_live_keys
 from saperly_operator.controller.observe import entry_key
@@ -171,9 +171,8 @@ class Sweeper:
         body = self._cache.key(key)
         if body is None:
             return None
-        status, ref = body.get("status") or {}, (body.get("spec") or {}).get("providerRef") or {}
-        refs = (status.get("intent"), status.get("current"), *(status.get("retiring") or []))
-        names: set[ServiceKeyName] = {(each["provider"], each["serviceKey"]) for each in refs if each}
+        ref = (body.get("spec") or {}).get("providerRef") or {}
+        names: set[ServiceKeyName] = set(provider_names(body))
         try:
             names |= {(str(ProviderRef.from_api(ref)), name) for _, name in entries}
         except InvalidResourceError:

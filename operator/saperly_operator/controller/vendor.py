@@ -10,7 +10,9 @@ from saperly_operator.budget.gate import Gate, Granted, Wait
 from saperly_operator.budget.operation import Operation
 from saperly_operator.budget.outcome import Answered, Blocked, Outcome, Scope, Throttled, Unanswered
 from saperly_operator.clock import Clock
+from saperly_operator.controller.service_keys import Handle
 from saperly_operator.saperly import errors
+from saperly_operator.saperly.models import ChildKey
 
 Result = TypeVar("Result")
 
@@ -50,6 +52,11 @@ async def ask_vendor(
         raise
     gate.record(granted, Answered(), clock.monotonic())
     return result
+
+
+async def look_at_key(handle: Handle, key_id: str, clock: Clock) -> ChildKey:
+    """GET one key, revoked or not, with the service key of ``handle``. Raises GateShut, SaperlyError."""
+    return await ask_vendor(handle.gate, Operation.GET, clock, lambda: handle.api.get_key(key_id))
 
 
 def outcome_of(error: errors.SaperlyError) -> Outcome:

@@ -5,6 +5,7 @@ in-memory Kubernetes can stand in its place under the same contract tests. Objec
 readers and writers beside this module give them meaning. Watching is kopf's (controller/watch.py).
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -82,6 +83,8 @@ class PatchOptions:
     subresource: str | None = None
     dry_run: bool = False
 
+
+_REFRESH_SECONDS = 60
 
 PLAIN = PatchOptions()
 STATUS = PatchOptions(subresource="status")
@@ -189,21 +192,31 @@ def _retry_after(answer: Any) -> float | None:
 async def connect(*, request_timeout: float, pool_size: int) -> AsyncIterator[RestKube]:
     """A ``RestKube`` with the credentials of the Pod, else of the current kubeconfig, as kopf finds them too.
 
-    Raises NoCredentials when there are none.
+    A token that a kubeconfig's plugin gives for a while (as those of the clouds do) is asked for anew before it expires;
+    a Pod's own is read anew from its file. Raises NoCredentials when there are none.
     """
     configuration = kubernetes_client.Configuration()
+    loader = None
     try:
         if not _in_cluster(configuration):
-            await kubernetes_config.load_kube_config(client_configuration=configuration)
+            loader = await kubernetes_config.load_kube_config(client_configuration=configuration)
     except kubernetes_config.ConfigException as error:
         raise NoCredentials(str(error)) from None
+    refreshing = asyncio.ensure_future(_keep_fresh(loader, configuration))
     configuration.retries = None
     configuration.connection_pool_maxsize = pool_size
     api = kubernetes_client.ApiClient(configuration)
     try:
         yield RestKube(api, request_timeout=request_timeout)
     finally:
+        refreshing.cancel()
         await api.close()
+
+
+async def _keep_fresh(loader: Any, configuration: Any) -> None:
+    """Ends at once where the credentials do not expire; else looks every minute, and logs what a plugin complains of."""
+    if loader is not None:
+        await kubernetes_config.refresh_token(loader, configuration, interval=_REFRESH_SECONDS)
 
 
 def _in_cluster(configuration: Any) -> bool:

@@ -8,6 +8,7 @@ from saperly_operator.lifecycle.observed import Observed, ServiceKeyUnusable, Se
 from saperly_operator.lifecycle.steps import Decision, Stall, WaitUntil
 from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 
@@ -32,6 +33,16 @@ class Case:
         """Until when this kind of work is put off in this process, or None when it may go on now."""
         until = self.observed.memory.not_before.get(work)
         return until if until is not None and until > self.now else None
+
+    def write_put_off(self, doing: str) -> Decision | None:
+        """Why a Secret is not changed for now; None when it may be. A refusal needs a person, an outage does not."""
+        until, refused = self.not_before("write"), self.observed.memory.write_refused
+        if until is None:
+            return None
+        if refused is not None:
+            return Decision(Stall(until), refused.reason, f"{doing} {refused.message}")
+        message = f"{doing} The Kubernetes API did not answer; it is tried again by itself."
+        return Decision(WaitUntil(until), reasons.BACKING_OFF, message)
 
     def swept(self, provider: str, service_key: str, begun_after: datetime) -> SweepView | None:
         """The last list of that service key, if it was begun late enough and nothing can be missing on it."""

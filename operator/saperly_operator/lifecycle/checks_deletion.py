@@ -217,10 +217,9 @@ def _secret_left(case: Case) -> Decision | None:
     name = next(iter(_own_secrets(case)), None)
     if name is None:
         return None
-    until = case.not_before("write")
-    if until is not None:
-        message = f"Kubernetes refuses to change the Secret {name}; it is tried again by itself."
-        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, message)
+    put_off = case.write_put_off(f"The Secret {name} cannot be changed.")
+    if put_off is not None:
+        return put_off
     if case.key.spec.deletion_policy is DeletionPolicy.ORPHAN:
         return Decision(ReleaseSecret(name), reasons.RELEASING, f"The Secret {name} stays, and is no longer ours.")
     return Decision(DeleteSecret(name), reasons.REVOKING, f"Deleting the Secret {name}.")

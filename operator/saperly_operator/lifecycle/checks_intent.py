@@ -88,9 +88,10 @@ def _plaintext_in_hand(case: Case) -> Decision | None:
         return Decision(Record(ref, held.written), reasons.AVAILABLE, delivered_message(held.written.name, ref))
     until = case.not_before("write")
     if until is not None:
-        # Refused, a person has to act; else the API server is away, and it goes on by itself.
-        step = WaitUntil(until) if held.refused_since is None else Stall(until)
-        return Decision(step, reasons.SECRET_WRITE_REFUSED, held.refusal or "The Secret cannot be written.")
+        if held.refused_since is not None:
+            return Decision(Stall(until), reasons.SECRET_WRITE_REFUSED, held.refusal or "")
+        message = "The Kubernetes API did not answer: the new key is kept, and written into its Secret when it does."
+        return Decision(WaitUntil(until), reasons.BACKING_OFF, message)
     return Decision(
         WriteSecret(intent), reasons.WRITING_SECRET, f"Writing the new key to Secret {case.key.secret_name}."
     )

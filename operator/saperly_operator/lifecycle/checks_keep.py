@@ -51,10 +51,8 @@ def secret_moved(case: Case) -> Decision | None:
 
 
 def _move(case: Case, kept: SecretStatus, entry: str, moving: str) -> Decision:
-    until = case.not_before("write")
-    if until is not None:
-        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{moving} It is tried again by itself.")
-    return Decision(MoveSecret(kept.name, entry), reasons.WRITING_SECRET, moving)
+    move = Decision(MoveSecret(kept.name, entry), reasons.WRITING_SECRET, moving)
+    return case.write_put_off(moving) or move
 
 
 def secret_lost(case: Case) -> Decision | None:
@@ -124,9 +122,9 @@ def secret_metadata_stripped(case: Case) -> Decision | None:
     if not isinstance(secret, SecretOwned) or secret.metadata_in_sync:
         return None
     message = f"Putting labels and annotations of the Secret {case.key.secret_name} right."
-    until = case.not_before("write")
-    if until is not None:
-        return Decision(WaitUntil(until), reasons.SECRET_WRITE_REFUSED, f"{message} It is tried again by itself.")
+    put_off = case.write_put_off(message)
+    if put_off is not None:
+        return put_off
     until = case.not_before("repair")
     if until is not None:
         message = (

@@ -41,7 +41,8 @@ def provider_unfit(case: Case) -> Decision | None:
             ref = case.key.spec.provider_ref
             return case.stall(
                 reasons.PROVIDER_NOT_FOUND,
-                f"There is no {ref.kind} named {ref.name}: create it, or name another in spec.providerRef.",
+                f"There is no {ref.kind} named {ref.name}, or it is being deleted: create it, or name another in "
+                "spec.providerRef.",
             )
         case ProviderPresent(admits=False, ref=ref):
             return case.stall(

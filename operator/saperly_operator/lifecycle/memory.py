@@ -53,7 +53,7 @@ class PreflightPassed:
 
 @dataclass(frozen=True, slots=True)
 class PreflightRefused:
-    """The dry run was refused at ``at``."""
+    """The dry run, or another write of a Secret, was refused at ``at``."""
 
     at: datetime
     reason: str
@@ -69,7 +69,8 @@ class Memory:
     is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
     under this object's tag, ``adoption`` why a key was last not adopted. ``intent_seen_at`` is since when
     this process has seen the open intent under its present holder's name. ``workloads``: the last look at each that
-    is awaited."""
+    is awaited. ``write_refused`` is why a Secret whose plaintext is safe where it is could last not be changed; None when
+    the API server only did not answer."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
@@ -82,3 +83,4 @@ class Memory:
     listed_serial: int = 0
     adoption: AdoptionRefused | None = None
     intent_seen_at: datetime | None = None
+    write_refused: PreflightRefused | None = None

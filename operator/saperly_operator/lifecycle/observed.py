@@ -24,6 +24,7 @@ from saperly_operator.lifecycle.memory import (
 )
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.sweep_view import SweepView
+from saperly_operator.resources import reasons
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import Bound, Operation, SecretStatus
@@ -253,7 +254,7 @@ class Observed:
     def service_key(self, provider: str, name: str) -> ServiceKeyState:
         """The state of one service key, also when its provider is gone."""
         unknown = ServiceKeyUnusable(
-            "ServiceKeyMissing", f"The service key {name} of {provider} is not known any more."
+            reasons.SERVICE_KEY_MISSING, f"The service key {name} of {provider} is not known any more."
         )
         return self.service_keys.get((provider, name), unknown)
 

@@ -6,6 +6,11 @@ change one.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from saperly_operator.resources.saperly_key_status import RECENT_INTENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,8 @@ class Timings:
     write_patience: timedelta = timedelta(minutes=2)
     # … and then writes of unknown outcome this long to settle, before the new key is given up.
     write_settle: timedelta = timedelta(seconds=60)
-    # I4: no object mints more than this many times in this window.
-    mint_limit: int = 3
+    # I4: no object mints more than this many times in this window. Status remembers no more moments than the default.
+    mint_limit: Annotated[int, Field(ge=1, le=RECENT_INTENTS)] = RECENT_INTENTS
     mint_limit_window: timedelta = timedelta(hours=1)
     # Definite refusals, unknown outcomes and everything else that is tried again.
     backoff_first: timedelta = timedelta(minutes=5)

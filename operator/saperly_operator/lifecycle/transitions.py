@@ -16,6 +16,7 @@ from saperly_operator.resources import reasons
 from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key import SaperlyKey
 from saperly_operator.resources.saperly_key_status import (
+    RECENT_INTENTS,
     Failure,
     Intent,
     KeyAttribute,
@@ -27,8 +28,6 @@ from saperly_operator.resources.saperly_key_status import (
     SecretStatus,
 )
 
-_RECENT_INTENTS = 3
-
 OF_THE_REQUEST = frozenset({reasons.OUTCOME_UNKNOWN, reasons.SAPERLY_UNREACHABLE})
 """Failures of the open intent's own request: it is sent again as it is."""
 
@@ -37,7 +36,7 @@ Ref = TypeVar("Ref", bound=KeyRef)
 
 def intent_stored(status: SaperlyKeyStatus, intent: Intent, installation: str) -> SaperlyKeyStatus:
     """A request may be sent from now on."""
-    recent = (*status.recent_intents, intent.started_at)[-_RECENT_INTENTS:]
+    recent = (*status.recent_intents, intent.started_at)[-RECENT_INTENTS:]
     return status.changed(
         intent=intent,
         serial=intent.serial,

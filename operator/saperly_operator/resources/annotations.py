@@ -11,7 +11,7 @@ ROTATION_SCHEDULE: Final = "saperly.com/rotation-schedule"
 """Overrides ``spec.rotation.schedule``, in the same grammar."""
 
 ROTATE_REQUESTED_AT: Final = "saperly.com/rotate-requested-at"
-"""An opaque token: each new value rotates once, now. ``kubectl saperly rotate`` writes a time."""
+"""An opaque token: each new value rotates once, now."""
 
 FORCE_DELETE: Final = "saperly.com/force-delete"
 """``"true"`` lets a SaperlyKey go without any call to Saperly. It beats ``deletionPolicy: Orphan``."""

@@ -136,7 +136,7 @@ class ServiceKeyStatus(ApiModel):
     name: Annotated[str, Field(min_length=1, max_length=63)]
     """The entry of serviceKeys."""
     prefix: Annotated[str, Field(max_length=16)] = ""
-    """The first characters of the service key, enough to find it in the Saperly portal."""
+    """The first characters of the service key, which tell its tier and environment."""
     material: Annotated[str, Field(max_length=64)] = ""
     """A short hash of the service key: another one has to show a key that this one minted before it is used."""
 

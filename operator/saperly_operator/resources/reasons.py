@@ -187,6 +187,9 @@ SERVICE_KEY_SECRET_NOT_FOUND: Final = "ServiceKeySecretNotFound"
 SERVICE_KEY_SECRET_UNREADABLE: Final = "ServiceKeySecretUnreadable"
 """On a provider: Kubernetes does not let the operator read the Secret of the service key."""
 
+SERVICE_KEY_MISSING: Final = "ServiceKeyMissing"
+"""The provider, or the entry in it, that leads to the service key of this key is not known (any more)."""
+
 SERVICE_KEY_MALFORMED: Final = "ServiceKeyMalformed"
 """On a provider: what the Secret holds does not look like a service key."""
 

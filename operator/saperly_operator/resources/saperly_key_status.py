@@ -5,7 +5,7 @@ outlives every process; whatever a restart must not forget is a field of this mo
 """
 
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
@@ -21,6 +21,9 @@ class KeyAttribute(StrEnum):
     LINE_ID = "lineId"
     MONTHLY_CAP_CENTS = "monthlyCapCents"
 
+
+RECENT_INTENTS: Final = 3
+"""So many moments of mints are remembered, and no more mints can be allowed in an hour."""
 
 Serial = Annotated[int, Field(ge=0, le=2**53 - 1)]
 WorkloadName = Annotated[str, Field(min_length=1, max_length=300)]
@@ -243,7 +246,7 @@ class SaperlyKeyStatus(ApiModel):
     """The last and the next rotation."""
     failure: Failure | None = None
     """The failure that is being backed off from, if there is one."""
-    recent_intents: Annotated[tuple[Timestamp, ...], Field(max_length=3)] = ()
+    recent_intents: Annotated[tuple[Timestamp, ...], Field(max_length=RECENT_INTENTS)] = ()
     """When the mints of the last hour were begun: no object begins more than three in an hour."""
     revoked: RevokedOutside | None = None
     """The current key, when somebody else has revoked it and no other has taken its place yet."""

@@ -39,8 +39,17 @@ def _label_taken_away(scene: Scene, name: str) -> Cause:
 
 def _provider_deleted(scene: Scene, name: str) -> Cause:
     spec = _ready(scene, name)
-    scene.kubectl("delete", "clustersaperlyprovider", name, "--timeout=30s")
-    return Cause(spec=spec, mend=lambda: scene.add_provider(name))
+    scene.kubectl("delete", "clustersaperlyprovider", name, "--wait=false")
+
+    def mend() -> None:
+        """It is held, since a key of it lives: let it go by hand, and put another in its place."""
+        scene.kubectl(
+            "patch", "clustersaperlyprovider", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}'
+        )
+        scene.kubectl("wait", "--for=delete", f"clustersaperlyprovider/{name}", "--timeout=30s")
+        scene.add_provider(name)
+
+    return Cause(spec=spec, mend=mend)
 
 
 def _policy_narrowed(policy: dict[str, Any], **good: Any) -> Callable[[Scene, str], Cause]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from saperly_operator.controller.workloads import RESOURCES
 from saperly_operator.kube import errors
 from saperly_operator.kube.api import (
     CLUSTER_PROVIDERS,
@@ -26,7 +27,9 @@ from saperly_operator.kube.api import (
     Resource,
 )
 from saperly_operator.kube.events import EventType, EventWriter, Occurrence, Regarding
+from saperly_operator.resources.workload import WorkloadKind
 from tests.builders import NOW
+from tests.support.workloads import a_workload
 
 FINALIZER = "saperly.com/revoke"
 DRY = PatchOptions(dry_run=True)
@@ -251,6 +254,24 @@ class KubeContract(ABC):
 
     async def _patched(self, kube: Kube, namespace: str, name: str, patch: Object) -> Object:
         return await kube.patch(SAPERLY_KEYS, namespace, name, patch, options=PLAIN)
+
+    @pytest.mark.parametrize("kind", list(WorkloadKind))
+    async def test_the_generation_of_a_workload_counts_changes_of_its_pod_template(
+        self, kind: WorkloadKind, kube: Kube, namespace: str
+    ) -> None:
+        resource, body = RESOURCES[kind], a_workload(f"workload-{next(_numbers)}", replicas=0)
+        created = await kube.create(resource, namespace, {"apiVersion": "apps/v1", "kind": kind.value, **body})
+        marks = {"annotations": {"saperly.com/restarted-support": "2.abc"}}
+        marked = await kube.patch(resource, namespace, named(created), {"metadata": marks}, options=PLAIN)
+        restart = {"spec": {"template": {"metadata": marks}}}
+        restarted = await kube.patch(resource, namespace, named(created), restart, options=PLAIN)
+        generations = [each["metadata"]["generation"] for each in (created, marked, restarted)]
+        assert generations == [1, 1, 2]
+        again = await kube.patch(resource, namespace, named(created), restart, options=PLAIN)
+        assert again["metadata"]["generation"] == 2
+        former = {"metadata": {"resourceVersion": version(created)}, **restart}
+        with pytest.raises(errors.Conflict):
+            await kube.patch(resource, namespace, named(created), former, options=PLAIN)
 
     async def test_a_cluster_scoped_object_has_no_namespace(self, kube: Kube, namespace: str) -> None:
         name = f"provider-{namespace}"[-60:]

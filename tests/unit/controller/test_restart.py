@@ -479,3 +479,12 @@ async def test_after_a_revocation_outside_workloads_are_restarted_although_no_ol
     await apps.roll_out(DEPLOYMENT, "agent")
     await world.reconcile_after(60)
     assert await pending(world) is None
+
+
+async def test_the_end_of_an_old_key_is_written_once(world: World, apps: Controllers) -> None:
+    await delivered(world, apps, [])
+    await request_rotation(world)
+    world.forget_calls()
+    await world.reconcile_after(HOUR)
+    assert world.kube.writes == ["PATCH saperlykeys/status", "POST events"]
+    assert (await world.reasons())["Ready"] == reasons.AVAILABLE

@@ -12,6 +12,7 @@ from saperly_operator.saperly.models import Environment
 from saperly_operator.simulator.faults import Fault as VendorFault
 from saperly_operator.simulator.faults import FaultKind
 from tests.support.faulty_kube import Fault
+from tests.support.memory_kube import SecretQuota
 from tests.unit.controller.world import NAME, NAMESPACE, World
 
 LOST = errors.Unavailable("a call", None, "TimeoutError")
@@ -141,6 +142,22 @@ async def test_an_entry_that_is_renamed_and_back_before_status_knew_costs_no_min
     assert set(secret["data"]) == {"SAPERLY_API_KEY"}
     assert world.live() == [key_id]
     assert world.minted() == 0
+
+
+async def test_a_rename_into_a_full_quota_says_so_and_goes_on_when_there_is_room(world: World) -> None:
+    key_id = await delivered(world)
+    full = SecretQuota(NAMESPACE)
+    world.memory.admissions.append(full)
+    await world.apply(secret={"name": "renamed"})
+    await world.reconcile()
+    told = await world.reasons()
+    assert (told["Ready"], told["Stalled"]) == (reasons.QUOTA_EXCEEDED, reasons.QUOTA_EXCEEDED)
+    world.memory.admissions.remove(full)
+    await world.reconcile_after(400)
+    assert await world.secret("renamed") is not None
+    assert await world.secret() is None
+    assert world.live() == [key_id]
+    assert "Stalled" not in await world.reasons()
 
 
 # --- fights over the Secret ---------------------------------------------------------------------------------------------

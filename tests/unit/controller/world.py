@@ -238,6 +238,11 @@ class World:
     async def provider(self) -> ClusterSaperlyProvider:
         return ClusterSaperlyProvider.from_api(await self.memory.get(CLUSTER_PROVIDERS, None, "default"))
 
+    async def current_id(self, name: str = NAME) -> str | None:
+        """Of the key that status says is the one in the Secret."""
+        current = (await self.key(name)).status.current
+        return None if current is None else current.id
+
     async def reasons(self, name: str = NAME) -> dict[str, str]:
         """Each condition that is true, with its reason."""
         conditions = (await self.key(name)).status.conditions

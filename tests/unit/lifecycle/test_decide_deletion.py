@@ -8,6 +8,7 @@ from saperly_operator.lifecycle.observed import (
     GateClosed,
     HeldKey,
     Observed,
+    PreflightRefused,
     SecretAbsent,
     SecretForeign,
     ServiceKeyUnusable,
@@ -64,6 +65,7 @@ from tests.unit.lifecycle.table import TIMINGS, Row, rows, verify
 
 SOON = NOW + TIMINGS.recheck
 REF = a_ref(1)
+REFUSED = PreflightRefused(NOW, reasons.SECRET_WRITE_REFUSED, "RBAC says no.")
 GONE = being_deleted(delivered())
 ORPHANED = with_spec(GONE, deletionPolicy="Orphan")
 MINTED = minted_ref(a_row(), an_intent(), None)
@@ -96,11 +98,17 @@ REVOKE = {
         reasons.REVOKING,
         "Everything is revoked or released.",
     ),
-    "a deletion that Kubernetes refused waits": Row(
+    "a deletion that was not answered waits": Row(
         live(with_memory(keyless(GONE), not_before={"write": NOW + SECOND})),
         WaitUntil(NOW + SECOND),
+        reasons.BACKING_OFF,
+        "The Secret support cannot be changed. The Kubernetes API did not answer; it is tried again by itself.",
+    ),
+    "a deletion that Kubernetes refused stalls": Row(
+        live(with_memory(keyless(GONE), not_before={"write": NOW + SECOND}, write_refused=REFUSED)),
+        Stall(NOW + SECOND),
         reasons.SECRET_WRITE_REFUSED,
-        "Kubernetes refuses to change the Secret support; it is tried again by itself.",
+        "The Secret support cannot be changed. RBAC says no.",
     ),
     "the plaintext is deleted where status says that it is, when the spec names another Secret": Row(
         live(

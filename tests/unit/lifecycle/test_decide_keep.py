@@ -1,5 +1,7 @@
 """A delivered key: what mints another, what is put right with the plaintext that is there, and what rests."""
 
+from datetime import timedelta
+
 import pytest
 
 from saperly_operator.lifecycle.decide import decide
@@ -8,6 +10,7 @@ from saperly_operator.lifecycle.observed import (
     GateClosed,
     Observed,
     PreflightPassed,
+    PreflightRefused,
     ProviderAbsent,
     SecretAbsent,
     SecretForeign,
@@ -67,11 +70,11 @@ def requested(token: str, *, handled: str | None) -> Observed:
     return with_status(asked, rotation=RotationStatus(last_rotated_at=NOW - DAY, last_handled_request=handled))
 
 
-def rotated(ago: object, **rotation: object) -> Observed:
+def rotated(ago: timedelta, **rotation: object) -> Observed:
     """A key rotated that long ago, under a schedule without jitter that was set before."""
     base = with_spec(READY, rotation={"jitter": "0s", **rotation})
     known = RotationStatus(
-        last_rotated_at=NOW - ago,  # type: ignore[operator]
+        last_rotated_at=NOW - ago,
         schedule=base.key.schedule,
         schedule_since=NOW - 1000 * DAY,
     )
@@ -136,11 +139,11 @@ REPAIR = {
         reasons.WRITING_SECRET,
         "Putting labels",
     ),
-    "a repair that failed waits": Row(
+    "a repair that was not answered waits": Row(
         with_memory(changed(READY, secret=a_secret(metadata_in_sync=False)), not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "It is tried again by itself.",
+        reasons.BACKING_OFF,
+        "it is tried again by itself.",
     ),
     "a Secret left by a move is deleted": Row(
         changed(READY, stray_secrets=("old", "older")),
@@ -191,11 +194,21 @@ MOVE = {
     "a name that another SaperlyKey claims keeps the key where it is": Row(
         changed(TO_MOVE, older_claimant="first"), Stall(SOON), reasons.SECRET_NOT_OWNED, "the key stays in support"
     ),
-    "a move that failed waits": Row(
+    "a move that was not answered waits": Row(
         with_memory(TO_MOVE, not_before={"write": NOW + SECOND}),
         WaitUntil(NOW + SECOND),
-        reasons.SECRET_WRITE_REFUSED,
-        "It is tried again by itself.",
+        reasons.BACKING_OFF,
+        "by itself.",
+    ),
+    "a move that was refused stalls with the refusal's own reason": Row(
+        with_memory(
+            TO_MOVE,
+            not_before={"write": NOW + SECOND},
+            write_refused=PreflightRefused(NOW, reasons.QUOTA_EXCEEDED, "The quota is full."),
+        ),
+        Stall(NOW + SECOND),
+        reasons.QUOTA_EXCEEDED,
+        "of the Secret renamed. The quota is full.",
     ),
     "a plaintext lost in both places mints": Row(
         live(changed(RENAMED, secret=SecretAbsent(), former_secret=SecretAbsent())),

@@ -107,7 +107,7 @@ PROVIDERS = {
         changed(READY, provider=ProviderAbsent()),
         Stall(SOON),
         reasons.PROVIDER_NOT_FOUND,
-        "There is no ClusterSaperlyProvider named default: create it",
+        "There is no ClusterSaperlyProvider named default, or it is being deleted: create it",
     ),
     "a provider that does not admit the namespace stalls": Row(
         changed(READY, provider=a_provider_state(admits=False)),

@@ -1,6 +1,6 @@
 """Old keys between their replacement and their end: dates that change, plaintexts to take out, keys still in use."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -163,9 +163,9 @@ def in_overlap(due: datetime = NOW + 30 * MINUTE, **rotation: Any) -> Observed:
 
 
 @pytest.mark.parametrize(("overlap", "later"), [("2h", 90 * MINUTE), ("45m", 15 * MINUTE), ("0s", -30 * MINUTE)])
-def test_another_overlap_is_another_date(overlap: str, later: object) -> None:
+def test_another_overlap_is_another_date(overlap: str, later: timedelta) -> None:
     given = with_spec(in_overlap(), rotation={"overlap": overlap})
-    assert rescheduled(given).revoke_after == NOW + later  # type: ignore[operator]
+    assert rescheduled(given).revoke_after == NOW + later
 
 
 def used(given: Observed, at: datetime) -> Observed:

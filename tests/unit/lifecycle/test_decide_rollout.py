@@ -19,7 +19,7 @@ from saperly_operator.lifecycle.steps import (
     Stall,
     WaitUntil,
 )
-from saperly_operator.lifecycle.workloads import WorkloadAbsent
+from saperly_operator.lifecycle.workloads import WorkloadAbsent, WorkloadState
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Failure
 from saperly_operator.resources.workload import RestartMark
@@ -61,9 +61,9 @@ def begun(given: Observed) -> Observed:
     return with_status(given, restarted=restarted.changed(workloads=(str(AGENT),)))
 
 
-def waiting(state: object = HALFWAY, at: datetime = NOW, since: datetime = NOW - MINUTE) -> Observed:
+def waiting(state: WorkloadState = HALFWAY, at: datetime = NOW, since: datetime = NOW - MINUTE) -> Observed:
     """Restarted, looked at, not through yet."""
-    return begun(restarting(a_look(state, at), since=since))  # type: ignore[arg-type]
+    return begun(restarting(a_look(state, at), since=since))
 
 
 AT_THE_LIMIT = waiting(since=NOW - 7 * DAY)
@@ -225,7 +225,7 @@ def test_where_no_old_key_lives_the_condition_says_so() -> None:
 
 
 @pytest.mark.parametrize("state", [WorkloadAbsent(), HALFWAY])
-def test_a_list_that_was_emptied_ends_the_wait(state: object) -> None:
+def test_a_list_that_was_emptied_ends_the_wait(state: WorkloadState) -> None:
     step = rescheduled(with_spec(waiting(state), restart=[]))
     assert step.retiring[0].overlap_started_at == NOW
 

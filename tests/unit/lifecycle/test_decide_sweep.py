@@ -1,5 +1,7 @@
 """What a list, and a closer look at one key, lead to: absent, revoked, drifted, in use."""
 
+from datetime import datetime
+
 import pytest
 
 from saperly_operator.lifecycle.attributes import listed_attributes
@@ -19,6 +21,7 @@ from saperly_operator.lifecycle.steps import (
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key_status import RotationStatus
+from saperly_operator.saperly.models import ChildKey
 from tests.builders import (
     DAY,
     ENTRY,
@@ -52,9 +55,9 @@ REF = a_ref(1)
 OWN = a_row(1, created_at=NOW - DAY)
 
 
-def swept(*listed: object, base: Observed | None = None, **view: object) -> Observed:
+def swept(*listed: ChildKey, base: Observed | None = None, **view: object) -> Observed:
     """Seen after a list that showed these rows of the object."""
-    (seen,) = a_sweep(*listed).values()  # type: ignore[arg-type]
+    (seen,) = a_sweep(*listed).values()
     return with_memory(base or delivered(), sweeps={(PROVIDER, ENTRY): changed(seen, **view)})
 
 
@@ -146,12 +149,13 @@ DRIFTED = a_row(1, created_at=NOW - DAY, monthly_cap_cents=7)
 AS_SENT = a_row(1, created_at=NOW - DAY, monthly_cap_cents=100)
 
 
-def contested(count: int, last_at: object, row: object = DRIFTED) -> Observed:
-    managed = CAPPED.key.status.current.managed_attributes  # type: ignore[union-attr]
+def contested(count: int, last_at: datetime, row: ChildKey = DRIFTED) -> Observed:
+    current = CAPPED.key.status.current
+    assert current is not None
     first = decide(swept(row, base=CAPPED), NOW, TIMINGS).step
     digest = first.drift.digest if isinstance(first, UpdateKey) and first.drift else "none"
-    assert listed_attributes(AS_SENT, managed).hash == CAPPED.key.status.current.attributes_hash  # type: ignore[union-attr]
-    drift = Drift(id="key-1", digest=digest, fields=("monthly_cap_cents",), count=count, last_at=last_at)  # type: ignore[arg-type]
+    assert listed_attributes(AS_SENT, current.managed_attributes).hash == current.attributes_hash
+    drift = Drift(id="key-1", digest=digest, fields=("monthly_cap_cents",), count=count, last_at=last_at)
     return swept(row, base=with_status(CAPPED, drift=(drift,)))
 
 

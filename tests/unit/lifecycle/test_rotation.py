@@ -29,7 +29,9 @@ def remembering(**rotation: Any) -> SaperlyKeyStatus:
     return a_delivered_status(rotation=RotationStatus.model_validate({"last_rotated_at": NOW - DAY, **rotation}))
 
 
-def followed(key: SaperlyKey, status: SaperlyKeyStatus | None = None, now: datetime = NOW) -> tuple[object, ...]:
+def followed(
+    key: SaperlyKey, status: SaperlyKeyStatus | None = None, now: datetime = NOW
+) -> tuple[str | None, datetime | None]:
     plan = plan_of(key, status or remembering(), now)
     return plan.schedule, plan.due
 
@@ -67,7 +69,7 @@ def test_after_many_missed_moments_the_first_is_due_and_after_the_rotation_none_
     status = remembering(last_rotated_at=NOW - 400 * DAY, **long_ago)
     _, due = followed(asking("@daily"), status)
     assert due is not None
-    assert due < NOW - 399 * DAY  # type: ignore[operator]
+    assert due < NOW - 399 * DAY
     rotated = remembering(last_rotated_at=NOW, **long_ago)
     assert followed(asking("@daily"), rotated) == ("@daily", NOW + 14 * HOUR)
 
@@ -151,7 +153,8 @@ def test_the_last_good_schedule_goes_on_and_the_wrong_part_is_quoted() -> None:
     assert plan.refusal is not None
     assert plan.refusal.reason == reasons.INVALID_SCHEDULE
     assert "the hour '25' of the schedule '0 25 * * *' is wrong" in plan.refusal.message
-    assert plan.kept_in(status).rotation == status.rotation.changed(next_rotation_at=plan.due)  # type: ignore[union-attr]
+    assert status.rotation is not None
+    assert plan.kept_in(status).rotation == status.rotation.changed(next_rotation_at=plan.due)
 
 
 def test_where_nothing_was_followed_before_the_specs_own_schedule_is() -> None:

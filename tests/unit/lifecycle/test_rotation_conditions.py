@@ -1,6 +1,6 @@
 """What the conditions say of rotations: never at the cost of Ready, and only while it is true."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -131,10 +131,12 @@ def test_what_rest_says_is_said_once() -> None:
         pytest.param(DAY, TIMINGS.recheck, id="overdue: as the wait has it"),
     ],
 )
-def test_a_wait_for_something_else_is_broken_off_when_the_rotation_falls_due(ago: object, until: object) -> None:
-    given = changed(rotated(NOW - ago), provider=ProviderAbsent())  # type: ignore[operator]
+def test_a_wait_for_something_else_is_broken_off_when_the_rotation_falls_due(
+    ago: timedelta, until: timedelta
+) -> None:
+    given = changed(rotated(NOW - ago), provider=ProviderAbsent())
     step = decide(given, NOW, TIMINGS).step
-    assert step == Stall(NOW + until)  # type: ignore[operator]
+    assert step == Stall(NOW + until)
 
 
 def test_a_suspended_object_is_looked_at_when_its_rotation_falls_due() -> None:

@@ -45,7 +45,7 @@ CHANGES: Final = (  # of clocks, in 2026: the middle of each gap and of each rep
     *("2026-03-29T01:00", "2026-10-25T01:00", "2026-03-08T05:00", "2026-11-01T05:30", "2026-04-04T15:00"),
     *("2026-10-03T15:30", "2026-04-05T03:30", "2026-09-06T04:00", "2026-03-28T22:00", "2026-10-24T21:30"),
 )
-ANY_TIME = st.datetimes(datetime(2024, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+ANY_TIME = st.datetimes(datetime(2024, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (Hypothesis wants bounds without a zone)
 NEAR_A_CHANGE = st.builds(
     lambda text, seconds: datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(seconds=seconds),
     st.sampled_from(CHANGES),
