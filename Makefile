@@ -77,6 +77,10 @@ manifests: $(STAMP) ## Regenerate the CRDs and the API reference from the resour
 verify-manifests: manifests ## Fail when the committed CRDs or the API reference are stale
 	@git diff --exit-code -- crds docs/reference || { echo "stale: run 'make manifests' and commit the result"; exit 1; }
 
+.PHONY: mutants
+mutants: $(STAMP) ## Take each rule of the protocol out in turn, and expect a test to turn red
+	@$(BIN)/python -m tests.mutation
+
 .PHONY: bench
 bench: $(STAMP) ## Figures, beside a floor measured in the same run
 	@$(BIN)/python -m tests.bench

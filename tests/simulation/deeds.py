@@ -4,10 +4,12 @@ Each deed takes effect at once. What lasts for a while (an outage, a full quota)
 """
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from saperly_operator.kube.api import CONFIG_MAPS, DEPLOYMENTS, PLAIN, SAPERLY_KEYS, SECRETS, Object
+from saperly_operator.saperly.models import Permissions
 from saperly_operator.simulator.settings import Limits
 from saperly_operator.simulator.state import Scope
 from tests.simulation.cluster import NAMESPACE
@@ -198,6 +200,18 @@ async def revoke_in_the_portal(history: History, name: str) -> None:
         history.revoked.add(key.status.current.id)
 
 
+async def edit_in_the_portal(history: History, name: str) -> None:
+    """The key in the Secret and those on their way out look otherwise; sometimes without the name that tells whose."""
+    key, store, rng = await history.world.key(name), history.world.core.store, history.random
+    refs = [] if key is None else [*key.status.retiring, *([key.status.current] if key.status.current else [])]
+    for child in filter(None, (store.child(ref.id) for ref in refs)):
+        renamed = "renamed by hand" if rng.random() < 0.3 else child.name
+        edited = replace(
+            child, name=renamed, agent_label=f"by-hand-{rng.randint(1, 9)}", permissions=Permissions.FULL
+        )
+        store.put_child(edited)
+
+
 async def use_keys(history: History, name: str) -> None:
     await history.world.use_keys()
 
@@ -357,7 +371,16 @@ DEEDS: tuple[Deed, ...] = (
     *(choose_strategy, rotate_in_one_step, rotate_in_one_step, set_schedule),
     *(delete, delete, recreate, force_delete, delete_the_namespace),
     *(delete_secret, delete_secret, alter_secret, strip_label, strip_record, name_another_key_in_the_record),
-    *(fill_the_quota, refuse_secrets, revoke_in_the_portal, use_keys, vendor_down, throttle, block),
+    *(
+        fill_the_quota,
+        refuse_secrets,
+        revoke_in_the_portal,
+        edit_in_the_portal,
+        use_keys,
+        vendor_down,
+        throttle,
+        block,
+    ),
     *(kubernetes_down, break_a_watch, break_a_watch, start_another_process, kill_the_operator, stall_the_operator),
     *(jump_the_clock, swap_the_service_key, rotate_by_schedule, rotate_by_schedule, clone_everything),
     *(lose_the_namespace_and_restore_it, copy_etcd, copy_etcd, roll_etcd_back, start_a_second_installation),

@@ -111,8 +111,10 @@ class Invariants:
 
     def _check_revoke(self, child: Child, keys: list[Object], is_alone: bool) -> None:
         tag = Tag.parse(child.name)
-        must(tag is not None, "I6: a released key is revoked")
         owner = next((key for key in keys if _owns(key, tag)), None)
+        if owner is None and tag is None:  # its name was taken away, by a person, or because it was released
+            owner = next((key for key in keys if child.id in _referenced(key)), None)
+            must(owner is not None, "I6: a released key is revoked")
         if owner is not None and (_is_ending(owner) or self._was_ending(owner)):
             return
         if owner is not None:

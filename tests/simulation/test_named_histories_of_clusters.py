@@ -53,11 +53,15 @@ def test_a_service_keys_content_swapped_in_place_says_nothing_about_its_children
         await world.live_on(minutes=10)
         await world.put_service_key(world.control.create_service_key().plaintext)
         world.processes[-1].kill()  # the next one reads it at its start
+        await world.live_on(hours=1)
+        assert await world.accept_service_key()
         await world.live_on(hours=5)
         key = await world.key("support")
         assert key is not None
         assert [entry.id for entry in key.status.retiring] == [child.id]
         await world.put_service_key(world.service_key)
+        await world.live_on(hours=3)
+        await world.accept_service_key()
         await world.live_on(hours=4)
         await delivered(world)
         assert len(world.live()) == 1
@@ -108,13 +112,14 @@ def test_a_clone_of_the_whole_world() -> None:
 
     async def story(world: World) -> None:
         await first_key(world)
-        await world.apply("sales")
-        await world.live_on(seconds=1)
+        await first_key(world, "sales")
+        await world.annotate("sales", rotate_requested_at="before")
+        await world.live_on(minutes=10)  # within the overlap: the clone has a key on its way out, too
         clone = world.clone("clone")
         await clone.apply("fresh")
         await world.live_on(minutes=5)
         await world.annotate("support", rotate_requested_at="now")
-        await clone.annotate("sales", rotate_requested_at="now")
+        await clone.annotate("sales", rotate_requested_at="after")
         await clone.delete("support")
         await world.delete("sales")
         await world.live_on(hours=5)

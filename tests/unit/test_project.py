@@ -44,7 +44,7 @@ def pins(name: str) -> dict[str, str]:
 
 PROMISED = (
     *("help", "setup", "demo", "run", "cluster", "lint", "format", "manifests", "verify-manifests", "bench", "pins"),
-    *("test", "test-unit", "test-simulation", "test-cluster"),
+    *("test", "test-unit", "test-simulation", "test-cluster", "mutants"),
 )
 
 

@@ -121,7 +121,8 @@ def _restart_of(key: SaperlyKey, current: KeyRef, now: datetime) -> RestartStatu
 
 def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installation: str) -> SaperlyKeyStatus:
     """The Secret holds ``current`` already, and status has lost it or never knew it. Its age is the key's own, and the
-    rotate request that is there counts as answered."""
+    rotate request that is there counts as answered. If it was given up (a process that stood still delivered it after
+    all), it is on its way out no more."""
     status = key.status
     rotation = (status.rotation or RotationStatus()).changed(
         last_rotated_at=current.minted_at, last_handled_request=answered_request(key)
@@ -130,6 +131,7 @@ def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installa
         installation=installation,
         serial=max(status.serial or 0, current.serial),
         current=current,
+        retiring=tuple(entry for entry in status.retiring if entry.id != current.id),
         secret=secret,
         rotation=rotation,
         failure=None,

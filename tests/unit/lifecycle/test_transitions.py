@@ -177,6 +177,13 @@ def test_a_delivery_answers_the_request_that_was_there_when_it_was_begun(
     assert status.rotation.last_handled_request == expected
 
 
+def test_a_key_that_was_given_up_and_is_found_in_its_secret_is_on_its_way_out_no_more() -> None:
+    before = SaperlyKeyStatus(serial=2, retiring=(a_retiring(1), a_retiring(2, reason=reasons.PLAINTEXT_LOST)))
+    after = transitions.key_adopted(a_key(before), a_ref(2), KEPT, INSTALLATION)
+    assert (after.current, after.secret) == (a_ref(2), KEPT)
+    assert after.retiring == (a_retiring(1),)
+
+
 def test_a_move_changes_only_where_the_key_is() -> None:
     before = a_delivered_status(1)
     elsewhere = KEPT.changed(name="renamed")

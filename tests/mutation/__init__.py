@@ -1,0 +1,1 @@
+"""Deliberate breaks of the protocol, each of which has to turn a test red. ``make mutants``."""
