@@ -16,7 +16,7 @@ import json
 from base64 import b64decode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Object, Resource
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS
@@ -53,6 +53,13 @@ def must(holds: bool, otherwise: str) -> None:
         raise Violation(otherwise)
 
 
+class _Intent(NamedTuple):
+    """An intent as it was stored, and the uid of its object."""
+
+    uid: str
+    request: str
+
+
 class Invariants:
     """Watches the operator of one cluster. ``may_write``: whether it may change anything at the vendor at all."""
 
@@ -63,7 +70,7 @@ class Invariants:
         self.may_write = True
         self.minted: dict[str, str] = {}
         """The keys that this cluster's processes minted, each with the Idempotency-Key of the request."""
-        self._intents: dict[str, str] = {}
+        self._intents: dict[str, _Intent] = {}
         self._begun: dict[str, list[datetime]] = {}
         self._retired: set[str] = set()
         self._first_used: dict[str, datetime] = {}
@@ -105,9 +112,12 @@ class Invariants:
     def _check_mint(self, request: Request, keys: list[Object], is_alone: bool) -> None:
         key = request.headers["idempotency-key"]
         must(key in self._intents, "I1: a mint whose intent was never stored")
-        must(self._intents[key] == request.body.decode(), "I1: a mint with another body than the stored one")
+        intent = self._intents[key]
+        must(intent.request == request.body.decode(), "I1: a mint with another body than the stored one")
         open_now = {(body["status"].get("intent") or {}).get("idempotencyKey") for body in keys}
-        must(not is_alone or key in open_now, "I1: a mint whose intent is closed")
+        # What a finalizer holds goes only with its whole cluster or namespace, and then no process can know it at once.
+        is_there = intent.uid in {body["metadata"]["uid"] for body in keys}
+        must(not is_alone or not is_there or key in open_now, "I1: a mint whose intent is closed")
 
     def _check_revoke(self, child: Child, keys: list[Object], is_alone: bool) -> None:
         tag = Tag.parse(child.name)
@@ -215,7 +225,7 @@ class Invariants:
         before, after = old["status"].get("intent"), new["status"].get("intent")
         if not after or (before and before["idempotencyKey"] == after["idempotencyKey"]):
             return
-        self._intents[after["idempotencyKey"]] = after["request"]
+        self._intents[after["idempotencyKey"]] = _Intent(new["metadata"]["uid"], after["request"])
         begun, now = self._begun.setdefault(new["metadata"]["uid"], []), datetime.fromisoformat(after["startedAt"])
         kept = {datetime.fromisoformat(moment) for moment in old["status"].get("recentIntents") or ()}
         # What was refused minted nothing, and status took it back.
