@@ -159,7 +159,7 @@ async def _is_dead_already(tools: Tools, observed: Observed, handle: Handle, ref
     """A key that was replaced in one step needs no revoke, and the vendor's own row says so."""
     if not rotated_away(observed.key.status, ref.id):
         return False
-    row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(ref.id))
+    row = await look_at_key(handle, ref.id, tools.clock)
     return row.revoked_at is not None
 
 

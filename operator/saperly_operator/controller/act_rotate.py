@@ -11,7 +11,7 @@ from saperly_operator.controller.act_failures import mint_failed, unknown_failur
 from saperly_operator.controller.act_mint import take_minted
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
-from saperly_operator.controller.vendor import GateShut, ask_vendor
+from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.observed import Observed, ProviderPresent, RedactedKey
@@ -101,7 +101,7 @@ async def _is_dead(tools: Tools, observed: Observed, handle: Handle, error: erro
         return False
     key_id = intent.rotates or ""
     try:
-        row = await ask_vendor(handle.gate, Operation.GET, tools.clock, lambda: handle.api.get_key(key_id))
+        row = await look_at_key(handle, key_id, tools.clock)
     except (GateShut, errors.SaperlyError):
         return False  # nothing is known: the same request again, later
     return row.revoked_at is not None
