@@ -23,6 +23,7 @@ from saperly_operator.controller import (
     act_retire,
     act_rotate,
     act_secret,
+    act_secret_removal,
     act_status,
     act_update,
 )
@@ -99,13 +100,13 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
         case steps.MoveSecret():
             return act_secret.move_secret(tools, observed, step)
         case steps.DeleteStraySecret():
-            return act_secret.delete_stray_secret(tools, observed, step)
+            return act_secret_removal.delete_stray_secret(tools, observed, step)
         case steps.WithdrawPrevious():
-            return act_secret.withdraw_previous(tools, observed, step)
+            return act_secret_removal.withdraw_previous(tools, observed, step)
         case steps.DeleteSecret():
-            return act_secret.delete_secret(tools, observed, step)
+            return act_secret_removal.delete_secret(tools, observed, step)
         case steps.ReleaseSecret():
-            return act_secret.release_secret(tools, observed, step)
+            return act_secret_removal.release_secret(tools, observed, step)
         case steps.Record():
             return act_status.record(tools, observed, step, decision)
         case steps.AbandonIntent():

@@ -32,18 +32,14 @@ from saperly_operator.lifecycle.observed import (
 )
 from saperly_operator.lifecycle.references import minted_ref
 from saperly_operator.lifecycle.steps import (
-    DeleteSecret,
-    DeleteStraySecret,
     MoveSecret,
-    ReleaseSecret,
-    WithdrawPrevious,
     WriteSecret,
 )
 from saperly_operator.lifecycle.transitions_rotation import ends_at_once
 from saperly_operator.resources import annotations
 from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, SecretStatus
-from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, fingerprint, plaintext_digest
+from saperly_operator.resources.secret_record import fingerprint, plaintext_digest
 from saperly_operator.saperly.concealed import Plaintext
 
 
@@ -219,7 +215,7 @@ async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
     try:
         written = await tools.kube.create(SECRETS, observed.key.namespace, body)
     except (kube_errors.Refused, kube_errors.Unavailable, kube_errors.NotFound) as error:
-        _put_off(tools, observed, error, observed.key.secret_name)
+        put_secret_off(tools, observed, error, observed.key.secret_name)
         return
     tools.cache.put_secret(SecretView.of(written))
     tools.scratch(observed).succeeded("write")
@@ -230,77 +226,16 @@ async def write_kept(tools: Tools, observed: Observed, view: SecretView, patch: 
     try:
         body = await tools.kube.patch(SECRETS, view.namespace, view.name, patch, options=PLAIN)
     except (kube_errors.Refused, kube_errors.Unavailable) as error:
-        _put_off(tools, observed, error, view.name)
+        put_secret_off(tools, observed, error, view.name)
         return
     tools.cache.put_secret(SecretView.of(body))
     tools.scratch(observed).succeeded("write")
 
 
-def _put_off(tools: Tools, observed: Observed, error: kube_errors.KubeError, name: str) -> None:
+def put_secret_off(tools: Tools, observed: Observed, error: kube_errors.KubeError, name: str) -> None:
     """A Secret cannot be changed for now; what is refused is shown with its reason."""
     scratch, now = tools.scratch(observed), tools.clock.now()
     is_refused = not isinstance(error, kube_errors.Unavailable)
     refusal = refusal_of(error, name)
     scratch.write_refused = PreflightRefused(now, refusal.reason, refusal.message) if is_refused else None
     scratch.failed("write", now, tools.timings)
-
-
-async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrevious) -> None:
-    """Take an old plaintext out of the Secret, if it is still what was decided about."""
-    key = observed.key
-    existing = await read_secret(tools, key.namespace, step.secret)
-    if existing is None:
-        return
-    view = SecretView.of(existing)
-    digest = view.digests.get(step.entry)
-    if digest is None or fingerprint(key.metadata.uid, digest) != step.fingerprint:
-        return  # the next look decides
-    metadata = {"uid": view.uid, "resourceVersion": view.version}
-    # Crash here: it is out, and status does not say since when. The next look sees it, and counts from then.
-    await write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
-
-
-async def delete_stray_secret(tools: Tools, observed: Observed, step: DeleteStraySecret) -> None:
-    """Remove what a move left behind, once more proven to be ours and not in use."""
-    key = observed.key
-    existing = await read_secret(tools, key.namespace, step.name)
-    if existing is None or step.name in (key.secret_name, kept_target(key).secret):
-        return
-    view = SecretView.of(existing)
-    if owned_record(view, key, observed.myself.installation) is not None:
-        await _delete(tools, observed, view)
-
-
-async def delete_secret(tools: Tools, observed: Observed, step: DeleteSecret) -> None:
-    """The keys are gone; so goes the Secret."""
-    view = tools.cache.secret((observed.key.namespace, step.name))
-    if view is not None:
-        # Crash here: no Secret, the finalizer is left. The next look takes it away.
-        await _delete(tools, observed, view)
-
-
-async def _delete(tools: Tools, observed: Observed, view: SecretView) -> None:
-    try:
-        await tools.kube.delete(SECRETS, view.namespace, view.name, uid=view.uid, version=view.version)
-    except kube_errors.NotFound:
-        pass
-    except (kube_errors.Refused, kube_errors.Unavailable) as error:
-        _put_off(tools, observed, error, view.name)
-        return
-    tools.cache.drop_secret((view.namespace, view.name))
-
-
-async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) -> None:
-    """Take our record and label off: from here on the Secret is its user's."""
-    view = tools.cache.secret((observed.key.namespace, step.name))
-    if view is None:
-        return
-    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY, annotations.APPLIED))
-    metadata = {
-        "uid": view.uid,
-        "resourceVersion": view.version,
-        "annotations": gone,
-        "labels": {annotations.MANAGED_BY_LABEL: None},
-    }
-    # Crash here: the Secret is released, the finalizer is left. The next look takes it away.
-    await write_kept(tools, observed, view, {"metadata": metadata})

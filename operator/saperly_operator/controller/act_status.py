@@ -16,7 +16,7 @@ from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 async def record(tools: Tools, observed: Observed, step: Record, decision: Decision) -> None:
     """Status names the key that the Secret holds; the one before it is on its way out."""
     key, now = observed.key, tools.clock.now()
-    status = key_delivered(key, step.current, step.secret, now, _previous_key(observed))
+    status = key_delivered(key, step.current, step.secret, now, _previous_key(observed, step.secret.name))
     standing = Standing.delivered(step.secret.name)
     # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
     await tools.statuses.store(key, status, standing, _delivery(key.status, step, decision))
@@ -24,12 +24,14 @@ async def record(tools: Tools, observed: Observed, step: Record, decision: Decis
     tools.scratch(observed).workloads.clear()
 
 
-def _previous_key(observed: Observed) -> str | None:
+def _previous_key(observed: Observed, written: str) -> str | None:
     """Where the Secret that was just written keeps the plaintext that status still has for the current one."""
-    kept = observed.key.status.secret
-    if kept is None or not isinstance(observed.secret, SecretOwned):
+    kept, secret = observed.key.status.secret, observed.secret
+    if written != observed.key.secret_name:
+        secret = observed.former_secret or secret
+    if kept is None or not isinstance(secret, SecretOwned):
         return None
-    return next((place for place, mark in observed.secret.previous.items() if mark == kept.fingerprint), None)
+    return next((place for place, mark in secret.previous.items() if mark == kept.fingerprint), None)
 
 
 def _delivery(before: SaperlyKeyStatus, step: Record, decision: Decision) -> Occurrence:

@@ -246,12 +246,17 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
         intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
         elsewhere=None if proven else _elsewhere(view, key, target),
-        previous={
-            name: fingerprint(key.metadata.uid, view.digests[name])
-            for name in previous_places(key)
-            if name != target.entry and name in view.digests
-        },
+        previous=_previous(view, key, target),
     )
+
+
+def _previous(view: SecretView, key: SaperlyKey, target: Target) -> dict[str, str]:
+    """What is under the entries that may hold an old plaintext. While another key is on its way, also the plaintext that
+    status still knows, wherever it is: since it was kept, the spec may have named another place, or none."""
+    marks = {name: fingerprint(key.metadata.uid, digest) for name, digest in view.digests.items()}
+    kept = key.status.secret.fingerprint if key.status.secret is not None and key.status.intent is not None else None
+    places = previous_places(key)
+    return {name: mark for name, mark in marks.items() if name != target.entry and (name in places or mark == kept)}
 
 
 def _elsewhere(view: SecretView, key: SaperlyKey, target: Target) -> str | None:

@@ -173,6 +173,12 @@ def answered_request(key: SaperlyKey) -> str | None:
     return answered or (rotation.last_handled_request if rotation is not None else None)
 
 
+def attributes_claimed(status: SaperlyKeyStatus, ref: KeyRef, managed: tuple[KeyAttribute, ...]) -> SaperlyKeyStatus:
+    """These attributes of the key are about to be set, so that they are cleared once nobody asks for them."""
+    added = tuple(attribute for attribute in managed if attribute not in ref.managed_attributes)
+    return attributes_sent(status, ref, ref.attributes_hash, (*ref.managed_attributes, *added))
+
+
 def attributes_sent(
     status: SaperlyKeyStatus,
     ref: KeyRef,
