@@ -92,8 +92,8 @@ SWEEPING = (
         "A key that waits for its Secret is revoked.",
         Edit(
             "lifecycle/decide.py",
-            "    intent_open,\n    rotation_lost,\n    *OPEN_ENDS,\n    successor_listed,\n    orphan_found,\n",
-            "    orphan_found,\n    intent_open,\n    rotation_lost,\n    *OPEN_ENDS,\n    successor_listed,\n",
+            "    intent_open,\n    rotation_lost,\n    *OPEN_ENDS,\n    orphan_found,\n",
+            "    orphan_found,\n    intent_open,\n    rotation_lost,\n    *OPEN_ENDS,\n",
         ),
         caught_by=(history("a_sweep_during_a_30_minute_secret_outage"),),
     ),

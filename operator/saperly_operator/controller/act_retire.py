@@ -10,7 +10,7 @@ from enum import Enum
 
 from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_idle import is_put_off_by_use
-from saperly_operator.controller.observe import kept_target, previous_places
+from saperly_operator.controller.secret_states import kept_target, previous_places
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key

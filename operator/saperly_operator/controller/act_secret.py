@@ -8,7 +8,6 @@ write either is in the Secret it read, or will fail.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from saperly_operator.controller.observe import Target, kept_target, owned_record, secret_state
 from saperly_operator.controller.refusals import Refusal, altered_refusal, foreign_refusal, refusal_of
 from saperly_operator.controller.secret_body import (
     carried_previous,
@@ -18,6 +17,7 @@ from saperly_operator.controller.secret_body import (
     record_of,
     update_patch,
 )
+from saperly_operator.controller.secret_states import Target, kept_target, owned_record, secret_state
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object

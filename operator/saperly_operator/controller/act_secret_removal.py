@@ -4,7 +4,7 @@ Each goes out under the resourceVersion of a live read, so that what was written
 """
 
 from saperly_operator.controller.act_secret import put_secret_off, read_secret, write_kept
-from saperly_operator.controller.observe import kept_target, owned_record
+from saperly_operator.controller.secret_states import kept_target, owned_record
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS

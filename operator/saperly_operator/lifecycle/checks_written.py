@@ -18,14 +18,15 @@ from saperly_operator.saperly.models import ChildKey
 def record_if_written(case: Case, intent: Intent, row: ChildKey) -> Decision | None:
     """A Secret, read live, holds the key that the vendor says is this intent's: only the record is missing.
 
-    Where the spec wants it, or where it was written before the spec named another place; from there it is moved.
+    Where the spec wants it, or where it was written before the spec named another Secret, or another entry of this one;
+    from there it is moved.
     """
     ref, key, before = minted_ref(row, intent, case.status.current), case.key, case.status.secret
     places = [(case.observed.secret, key.secret_name, key.spec.secret.key)]
     if before is not None and case.observed.former_secret is not None:
         places.append((case.observed.former_secret, before.name, before.key))
-    for secret, name, entry in places:
-        mark = _mark_of(secret, row, intent)
+    for secret, name, wanted in places:
+        entry, mark = _found(secret, wanted, row, intent)
         # The plaintext that status knows is another key's, whatever id somebody wrote beside it.
         if mark is not None and (before is None or mark != before.fingerprint):
             kept = SecretStatus(name=name, key=entry, fingerprint=mark)
@@ -33,17 +34,18 @@ def record_if_written(case: Case, intent: Intent, row: ChildKey) -> Decision | N
     return None
 
 
-def _mark_of(secret: SecretState, row: ChildKey, intent: Intent) -> str | None:
-    """The fingerprint of the plaintext in the Secret, when it was written there together with that row's record."""
+def _found(secret: SecretState, wanted: str, row: ChildKey, intent: Intent) -> tuple[str, str | None]:
+    """The entry of the Secret, and the fingerprint of the plaintext in it, when that was written there together with that
+    row's record."""
     match secret:
-        case SecretOwned(record=SecretRecord() as record, fingerprint=mark, intact=True) if (
+        case SecretOwned(record=SecretRecord() as record) if (
             record.key_id,
             record.key_prefix,
             record.serial,
         ) == (row.id, row.key_prefix, intent.serial):
-            return mark
+            return (wanted, secret.fingerprint) if secret.intact else secret.misplaced or (wanted, None)
         case _:
-            return None
+            return wanted, None
 
 
 def delivered_message(secret: str, ref: KeyRef) -> str:

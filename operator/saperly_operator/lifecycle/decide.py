@@ -140,6 +140,7 @@ OPEN_ENDS: tuple[Check, ...] = (
     dates_changed,
     previous_key_expiring,
     retiring_key_due,
+    successor_listed,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -150,7 +151,6 @@ CHECKS: tuple[Check, ...] = (
     intent_open,
     rotation_lost,
     *OPEN_ENDS,
-    successor_listed,
     orphan_found,
     sweep_unnoted,
     current_absent,

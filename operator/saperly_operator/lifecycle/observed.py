@@ -83,6 +83,8 @@ class SecretOwned:
     ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
     ``elsewhere`` is another entry that holds the plaintext that status knows, where the wanted one does not.
+    ``misplaced`` is an entry with what was written together with the record, and its fingerprint, where that is not under
+    the wanted key: the spec named another entry before it was recorded.
     ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
     """
 
@@ -92,6 +94,7 @@ class SecretOwned:
     intact: bool = True
     immutable: bool = False
     elsewhere: str | None = None
+    misplaced: tuple[str, str] | None = None
     previous: Mapping[str, str] = field(default_factory=dict)
 
 

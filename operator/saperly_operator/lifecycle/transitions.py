@@ -62,8 +62,10 @@ def intent_abandoned(
     after = status.changed(
         intent=None, retiring=joined(status.retiring, lost), failure=failure, recent_intents=recent
     )
-    # A successor that there is took the place of the key that it names, in one transaction: that one is dead.
-    return rotation_failed(after, status.intent, dead=bool(lost))
+    # A successor that there is took the place of the key that it names, in one transaction: that one is dead. And where
+    # the service key is another now, nobody will ever tell: a key that may be dead must not be waited for.
+    is_dead = bool(lost) or failure.code == reasons.SERVICE_KEY_REPLACED
+    return rotation_failed(after, status.intent, dead=is_dead)
 
 
 def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
@@ -125,7 +127,7 @@ def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installa
     all), it is on its way out no more."""
     status = key.status
     rotation = (status.rotation or RotationStatus()).changed(
-        last_rotated_at=current.minted_at, last_handled_request=answered_request(key)
+        last_rotated_at=current.minted_at, last_handled_request=answered_request(key), failed=None
     )
     return status.changed(
         installation=installation,

@@ -60,7 +60,8 @@ def ends_at_once(key: SaperlyKey, current: KeyRef) -> bool:
     """Whether nothing is gained by an overlap: the key before ``current`` is dead, or whoever asked wants it to be."""
     before, rotation = key.status.current, key.status.rotation
     failed = rotation.failed if rotation is not None else None
-    if before is None or current.rotated_from == before.id or (failed is not None and failed.id == before.id):
+    is_dead = before is not None and failed is not None and failed.id == before.id and failed.dead
+    if before is None or current.rotated_from == before.id or is_dead:
         return True
     return is_asked_in_one_step(key)
 

@@ -149,8 +149,8 @@ class FailedRotation(ApiModel):
     id: KeyId
     """The key's id."""
     dead: bool
-    """True: it was replaced, but its successor's plaintext was lost, so that the Secret holds a dead key until another
-    is minted. False: Saperly did not replace it."""
+    """True: it was replaced (or may have been, by a service key that is gone since), but its successor's plaintext was
+    lost, so that the Secret holds a dead key until another is minted. False: Saperly did not replace it."""
 
 
 class LostSuccessor(ApiModel):

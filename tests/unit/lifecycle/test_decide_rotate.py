@@ -368,6 +368,20 @@ LISTED = {
         reasons.PLAINTEXT_LOST,
         "1 keys",
     ),
+    "also while the mint that makes up for it waits": Row(
+        with_memory(
+            with_status(
+                changed(UNLISTED, service_keys=closed(mint=NOW + HOUR)),
+                rotation=RotationStatus(
+                    lost=(UNKNOWN_SUCCESSOR,), failed=FailedRotation(id="key-1", dead=True), last_rotated_at=NOW - DAY
+                ),
+            ),
+            sweeps=a_sweep(SUCCESSOR),
+        ),
+        AdoptSuccessors("key-0", (FOUND,)),
+        reasons.PLAINTEXT_LOST,
+        "1 keys",
+    ),
     "an object that goes asks for the list": Row(
         being_deleted(UNLISTED), AwaitSweep(PROVIDER, ENTRY, SINCE, SOON), reasons.REVOKING, "Waiting for the list"
     ),

@@ -49,6 +49,18 @@ def test_a_rotation_given_up_with_a_successor_leaves_a_dead_key_and_one_without_
     )
 
 
+def test_a_rotation_that_nobody_will_ever_tell_of_counts_as_one_that_took_effect() -> None:
+    before = a_delivered_status(1, intent=ROTATING)
+    replaced = transitions.intent_abandoned(before, (), FAILURE.changed(code=reasons.SERVICE_KEY_REPLACED))
+    assert failed_rotation(replaced) == FailedRotation(id="key-1", dead=True)
+
+
+def test_a_key_that_was_adopted_makes_up_for_nothing() -> None:
+    failed = RotationStatus(failed=FailedRotation(id="key-1", dead=True))
+    key = a_key(a_delivered_status(1, rotation=failed))
+    assert failed_rotation(transitions.key_adopted(key, a_ref(2), KEPT, "installation")) is None
+
+
 def test_a_mint_given_up_says_nothing_of_the_key_in_the_secret() -> None:
     status = a_delivered_status(1, intent=an_intent(2))
     assert failed_rotation(transitions.intent_abandoned(status, (a_retiring(2),), FAILURE)) is None
@@ -96,6 +108,13 @@ def test_how_long_the_key_before_lives_on(
     status = transitions.key_delivered(key, a_ref(2, rotated_from=rotated_from), KEPT, NOW, None)
     assert [entry.revoke_after for entry in status.retiring] == [NOW + ends]
     assert failed_rotation(status) is None, "made up for"
+
+
+def test_a_key_that_saperly_did_not_rotate_has_its_overlap_once_nobody_asks_for_its_end_any_more() -> None:
+    refused = RotationStatus(failed=FailedRotation(id="key-1", dead=False))
+    before = a_delivered_status(1, intent=an_intent(2, trigger=reasons.ROTATION_SCHEDULED), rotation=refused)
+    status = transitions.key_delivered(a_key(before), a_ref(2), KEPT, NOW, None)
+    assert [entry.revoke_after for entry in status.retiring] == [NOW + HOUR]
 
 
 WORKLOADS = [{"kind": "Deployment", "name": "agent"}]
