@@ -97,8 +97,8 @@ class CrashSite:
                 return _StopAtKube(self.proxy.order(step(name), Hold(when)), fate)
             case AtVendor(Operation.MINT):
                 return _StopAtVendor(self.world, Operation.MINT, None, fate)
-            case AtVendor(operation):
-                return _StopAtVendor(self.world, operation, self.rows(name)[-1].id, fate)
+            case AtVendor(operation, key_id):
+                return _StopAtVendor(self.world, operation, key_id or self.rows(name)[-1].id, fate)
 
     @property
     def operator(self) -> OperatorProcess:

@@ -6,6 +6,7 @@ The operator's clock is the real one, so a schedule is made due by setting the d
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from saperly_operator.simulator.state import Operation
 from tests.cluster.user import User, holds_key
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -214,6 +215,34 @@ def test_a_rotation_that_waits_is_overdue_and_the_key_stays_ready(user: User) ->
     user.change("overdue", suspend=False)
     user.wait_rotated("overdue", first)
     user.wait("overdue", "it is done", lambda key: "RotationOverdue" not in types(key))
+
+
+def test_in_one_step_the_old_key_is_dead_at_once_and_the_new_one_says_whose_place_it_took(user: User) -> None:
+    first = ready_key(user, "atomic", agentLabel="support", rotation={"strategy": "Atomic"})
+    before = user.call_number()
+
+    request_rotation(user, "atomic", "leaked")
+    now = user.wait_rotated("atomic", first)["status"]
+
+    assert now["current"]["rotatedFrom"] == first
+    assert holds_key(user, "atomic", now["current"]["id"])
+    old, new = user.child(first), user.wait_named("atomic", now["current"]["serial"])
+    assert (new.rotated_from, new.agent_label) == (first, "support")
+    assert old.revoked_at is not None
+    assert old.revoked_at <= new.created_at
+    assert triggers(user, "atomic") == ["RotationRequested"]
+    user.wait("atomic", "nothing retires", lambda key: not key["status"].get("retiring"))
+    asked = [record.operation for record in user.vendor.calls(before) if record.key_id == first]
+    assert asked == [Operation.ROTATE, Operation.GET], "a dead key needs no revoke"
+    assert len(user.minted("atomic")) == 2
+
+
+def test_a_schedule_rotates_in_one_step_too(user: User) -> None:
+    first = ready_key(user, "atomic-aged", rotation=NO_JITTER | {"strategy": "Atomic", "schedule": "30d"})
+    last_rotated(user, "atomic-aged", LONG_AGO)
+    now = user.wait_rotated("atomic-aged", first)["status"]
+    assert now["current"]["rotatedFrom"] == first
+    assert triggers(user, "atomic-aged") == ["RotationScheduled"]
 
 
 def test_suspend_puts_rotations_off_and_old_keys_still_end(user: User) -> None:

@@ -160,6 +160,13 @@ class User:
             lambda: child if (child := self.child(key_id)).revoked_at else None, f"the key {key_id} is revoked"
         )
 
+    def wait_named(self, name: str, serial: int) -> Child:
+        """Until the one live key of a SaperlyKey bears that serial in its name; returns it."""
+        return eventually(
+            lambda: child if (child := self.only_live(name)).name.endswith(f".{serial}]") else None,
+            f"the key of {name} bears the serial {serial}",
+        )
+
     def only_live(self, name: str) -> Child:
         """The one live key of a SaperlyKey; fails when there is none, or another."""
         (child,) = [child for child in self.minted(name) if child.is_live]
