@@ -135,12 +135,16 @@ class Observer:
         )
 
     def _older_claimant(self, key: SaperlyKey) -> str | None:
-        """The first of those that claim the same Secret, when it is another. It owns the Secret, or will."""
-        bodies = self._cache.claimants(key.namespace, key.secret_name)
-        alive = [body for body in bodies if not body["metadata"].get("deletionTimestamp")]
+        """The first of those that claim the same Secret, when it is another. It owns the Secret, or will. One that is
+        being deleted owns it until the Secret is gone or released."""
         view = self._cache.secret((key.namespace, key.secret_name))
         owner = view.record.owner if view is not None and view.record is not None else None
-        first = min(alive, key=lambda body: _seniority(body, owner), default=None)
+        claims = [
+            body
+            for body in self._cache.claimants(key.namespace, key.secret_name)
+            if not body["metadata"].get("deletionTimestamp") or _is_named(body, owner)
+        ]
+        first = min(claims, key=lambda body: _seniority(body, owner), default=None)
         return None if first is None or first["metadata"]["name"] == key.name else str(first["metadata"]["name"])
 
     def _provider_state(self, key: SaperlyKey) -> ProviderState:
@@ -202,9 +206,13 @@ def entry_key(name: ServiceKeyName, namespace: str) -> tuple[ProviderKey, str]:
     return (provider_key_of(ProviderRef.parse(provider), namespace), entry)
 
 
+def _is_named(body: Object, owner: str | None) -> bool:
+    return owner == f"{body['metadata']['namespace']}/{body['metadata']['name']}"
+
+
 def _seniority(body: Object, owner: str | None) -> tuple[bool, bool, str, str]:
     """Whom the Secret's record names comes first, then who was delivered to, then the elder; names never tie."""
     metadata, status = body["metadata"], body.get("status") or {}
-    named = owner == f"{metadata['namespace']}/{metadata['name']}"
+    named = _is_named(body, owner)
     delivered = ((status.get("secret") or {}).get("name")) == claimed_secret(body)
     return (not named, not delivered, str(metadata.get("creationTimestamp") or ""), str(metadata["name"]))

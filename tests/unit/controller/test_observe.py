@@ -161,3 +161,20 @@ async def test_of_two_claims_the_elder_wins_and_a_delivered_one_before_all(world
     assert world.requests == [], "the second is told so and mints nothing"
     await world.reconcile("b-first")
     assert len(world.live()) == 1
+
+
+async def test_who_is_being_deleted_owns_its_secret_until_that_is_gone(world: World) -> None:
+    await world.apply("b-first", secret={"name": "shared"})
+    await world.reconcile("b-first")
+    world.clock.advance(60)
+    await world.apply("a-second", secret={"name": "shared"})
+    await world.delete("b-first")
+
+    waiting = world.operator.tools.observer.cached((NAMESPACE, "a-second"))
+    assert waiting is not None
+    assert waiting.older_claimant == "b-first"
+
+    await world.reconcile("b-first")
+    await world.reconcile("a-second")
+    (live,) = world.control.live_keys()
+    assert live.name.startswith(f"{NAMESPACE}/a-second ")
