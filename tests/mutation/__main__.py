@@ -77,6 +77,9 @@ def _check_baseline(chosen: list[Mutant], trees: "SimpleQueue[Path]") -> None:
 
 
 def _judge(mutant: Mutant, trees: "SimpleQueue[Path]") -> Verdict:
+    misfits = list(mutant.misfits())
+    if misfits:
+        return Verdict(mutant, False, "; ".join(misfits))
     tree = trees.get()
     try:
         mutant.apply(tree)

@@ -91,8 +91,8 @@ RETIRING = (
         "A key that this service key cannot see lives on, and nobody knows of it.",
         Edit(
             "controller/act_retire.py",
-            ("    except errors.NotVisible:\n        row = await ask_vendor(handle"),
-            ("    except errors.NotVisible:\n        return True\n        row = await ask_vendor(handle"),
+            "    except errors.NotVisible:\n        row = await look_at_key(",
+            "    except errors.NotVisible:\n        return True\n        row = await look_at_key(",
         ),
         caught_by=(cluster_history("a_service_keys_content_swapped_in_place_says_nothing_about_its_children"),),
     ),
