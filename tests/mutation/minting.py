@@ -153,8 +153,8 @@ OUTCOMES = (
         "The vendor has forgotten the Idempotency-Key, and mints a second key.",
         Edit(
             "lifecycle/checks_intent.py",
-            "    too_old = not -timings.replay_clock_tolerance <= age <= timings.replay_limit\n",
-            "    too_old = not -timings.replay_clock_tolerance <= age\n",
+            "    too_old = not -timings.clock_tolerance <= age <= timings.replay_limit\n",
+            "    too_old = not -timings.clock_tolerance <= age\n",
         ),
         caught_by=(history("an_intent_found_after_the_vendor_forgot_its_idempotency_key"),),
     ),
