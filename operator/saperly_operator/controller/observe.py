@@ -249,6 +249,7 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
         intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
         elsewhere=None if proven else _elsewhere(view, key, target),
+        written_by=view.writers.get(target.entry),
         previous={
             name: fingerprint(key.metadata.uid, view.digests[name])
             for name in previous_places(key)

@@ -20,5 +20,6 @@ def noted_moments(status: SaperlyKeyStatus) -> Iterator[datetime]:
         status.failure.retry_at if status.failure is not None else None,
         status.restarted.started_at if status.restarted is not None else None,
         status.reminted_at,
+        status.redelivered.last_at if status.redelivered is not None else None,
     )
     yield from (moment for moment in single if moment is not None)

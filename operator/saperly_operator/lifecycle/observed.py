@@ -80,6 +80,7 @@ class SecretOwned:
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
     ``elsewhere`` is another entry that holds the plaintext that status knows, where the wanted one does not.
     ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
+    ``written_by`` is the field manager, other than ours, that last wrote the wanted entry.
     """
 
     record: SecretRecord | None
@@ -89,6 +90,7 @@ class SecretOwned:
     immutable: bool = False
     elsewhere: str | None = None
     previous: Mapping[str, str] = field(default_factory=dict)
+    written_by: str | None = None
 
 
 SecretState = SecretAbsent | SecretForeign | SecretOwned

@@ -53,8 +53,8 @@ class Timings:
     idle_before_revoke: timedelta = timedelta(hours=24)
     # A revocation by somebody else mints at most once in this long: whoever revokes again means it.
     remint_interval: timedelta = timedelta(hours=24)
-    # Attributes that somebody else keeps changing are put right at once three times, then more and more rarely; after
-    # twice the longest wait without a change they count from one again.
+    # Attributes that somebody else keeps changing, and a Secret that somebody else keeps rewriting, are put right at once
+    # three times, then more and more rarely; after twice the longest wait without a change they count from one again.
     drift_first: timedelta = timedelta(hours=1)
     drift_longest: timedelta = timedelta(hours=24)
     # How often a key whose revocation is held up is looked at again.

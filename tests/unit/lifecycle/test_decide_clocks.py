@@ -24,7 +24,7 @@ from saperly_operator.lifecycle.steps import (
     WaitUntil,
 )
 from saperly_operator.resources import reasons
-from saperly_operator.resources.findings import Drift, RevokedOutside
+from saperly_operator.resources.findings import Drift, Redelivery, RevokedOutside
 from saperly_operator.resources.saperly_key_status import Failure, RestartStatus, SaperlyKeyStatus
 from tests.builders import (
     AGENT,
@@ -258,7 +258,7 @@ def test_a_workload_restarted_in_the_future_is_looked_at_no_more_often_than_any(
 
 
 def test_every_moment_that_something_is_counted_from_is_among_those_that_are_watched() -> None:
-    moments = [NOW + number * SECOND for number in range(9)]
+    moments = [NOW + number * SECOND for number in range(10)]
     status = SaperlyKeyStatus(
         recent_intents=tuple(moments[:2]),
         intent=an_intent(1, started_at=moments[2]),
@@ -267,6 +267,7 @@ def test_every_moment_that_something_is_counted_from_is_among_those_that_are_wat
         drift=(Drift(id="key-1", digest="d", count=1, last_at=moments[5]),),
         retiring=(a_retiring(1).changed(replaced_at=moments[6], overlap_started_at=moments[7]),),
         restarted=RestartStatus(serial=1, started_at=moments[8]),
+        redelivered=Redelivery(count=1, last_at=moments[9]),
     )
     assert sorted(noted_moments(status)) == moments
     assert list(noted_moments(SaperlyKeyStatus())) == []
