@@ -135,7 +135,7 @@ def a_row(serial: int = 1, **changes: Any) -> ChildKey:
 def a_ref(serial: int = 1, *, key: SaperlyKey | None = None, **changes: Any) -> KeyRef:
     """The reference to the key that ``an_intent(serial)`` minted, with the attributes that ``key`` wants."""
     row = a_row(serial, created_at=changes.pop("minted_at", NOW - DAY))
-    return minted_ref(row, an_intent(serial, key=key)).changed(**changes)
+    return minted_ref(row, an_intent(serial, key=key), None).changed(**changes)
 
 
 def a_retiring(serial: int = 1, **changes: Any) -> RetiringKey:

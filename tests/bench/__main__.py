@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,7 +115,7 @@ class Bench:
 
     def _forget(self, namespace: str) -> None:
         """What the floor left would be work for the operator."""
-        left = self._world.kubectl.json("get", "skey", f"--namespace={namespace}")
+        left = self._world.kubectl.read("SaperlyKey", namespace=namespace)
         for key in left["items"]:
             key["metadata"]["finalizers"] = []
         self._world.kubectl("replace", "--filename=-", stdin=json.dumps(left), timeout=PATIENCE)
@@ -156,7 +156,7 @@ def main(size: int, idle: int, rotations: int, restarts: int) -> None:
     with ExitStack() as stack:
         plane = stack.enter_context(ControlPlane(users=(OPERATOR,), assets=assets))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        kubectl = Kubectl(assets.path("kubectl"), plane.kubeconfig())
+        kubectl = stack.enter_context(closing(Kubectl(assets.path("kubectl"), plane.kubeconfig())))
         kubectl("create", "namespace", "bench")
         world = World(kubectl, plane.kubeconfig(OPERATOR), folder, "bench")
         bench = Bench(plane, world, size)

@@ -10,12 +10,14 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from saperly_operator.envtest import Assets, ControlPlane
+from tests.support.kube_reader import KubeReader, NotReadable
 from tests.support.leaks import EVIDENCE
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Kubectl:
     def __init__(self, binary: Path, kubeconfig: Path) -> None:
         self.binary = binary
         self.kubeconfig = kubeconfig
+        self._reader: KubeReader | None = None
 
     def __call__(self, *args: str, stdin: str | None = None, timeout: float = 60.0) -> str:
         """What it wrote to standard output. Raises KubectlError with what it wrote to standard error."""
@@ -68,8 +71,21 @@ class Kubectl:
             raise KubectlError(done.stderr.strip())
         return done.stdout
 
+    def read(self, kind: str, name: str = "", *, namespace: str = "", selector: str = "") -> Any:
+        """An object, or without a ``name`` the list of them, as its user reads it. Raises KubectlError."""
+        self._reader = self._reader or KubeReader(self.kubeconfig)
+        try:
+            return self._reader.get(kind, name, namespace=namespace, selector=selector)
+        except NotReadable as error:
+            raise KubectlError(str(error)) from None
+
+    def close(self) -> None:
+        """End what ``read`` began."""
+        if self._reader is not None:
+            self._reader.close()
+
     def json(self, *args: str) -> Any:
-        """The answer to ``get`` and the like, parsed."""
+        """The answer of kubectl itself to ``get`` and the like, parsed."""
         return json.loads(self(*args, "--output=json"))
 
     def apply(self, *manifests: dict[str, Any] | str, namespace: str = "default") -> str:
@@ -116,15 +132,17 @@ def operator_kubeconfig(control_plane: ControlPlane) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kubectl(assets: Assets, kubeconfig: Path) -> Kubectl:
+def kubectl(assets: Assets, kubeconfig: Path) -> Iterator[Kubectl]:
     """Kubectl as the administrator, of the API server's own version."""
-    return Kubectl(assets.path("kubectl"), kubeconfig)
+    with closing(Kubectl(assets.path("kubectl"), kubeconfig)) as kubectl:
+        yield kubectl
 
 
 @pytest.fixture(scope="session")
-def kubectl_as_operator(assets: Assets, operator_kubeconfig: Path) -> Kubectl:
+def kubectl_as_operator(assets: Assets, operator_kubeconfig: Path) -> Iterator[Kubectl]:
     """Kubectl as the operator's restricted identity."""
-    return Kubectl(assets.path("kubectl"), operator_kubeconfig)
+    with closing(Kubectl(assets.path("kubectl"), operator_kubeconfig)) as kubectl:
+        yield kubectl
 
 
 @pytest.fixture

@@ -34,9 +34,10 @@ class AtKube:
 
 @dataclass(frozen=True, slots=True)
 class AtVendor:
-    """Stop at the next call of this operation; but for a mint, at one for the object's newest key."""
+    """Stop at the next call of this operation; but for a mint, at one for the object's newest key, or for that id."""
 
     operation: Operation
+    key_id: str | None = None
 
 
 Place = AtKube | AtVendor

@@ -69,7 +69,8 @@ class CrashSite:
         """Apply SaperlyKeys and wait until they all are Ready. ``"{}"`` in the spec is the object's own name."""
         names = list(names)
         template = json.dumps(spec)
-        objects = [self.world.key_object(name, **json.loads(template.replace("{}", name))) for name in names]
+        specs = {name: json.loads(template.replace('"{}"', json.dumps(name))) for name in names}
+        objects = [self.world.key_object(name, **own) for name, own in specs.items()]
         self.world.kubectl.apply(*objects, namespace=self.world.namespace)
         for name in names:
             self.world.wait_ready(name)
@@ -96,8 +97,8 @@ class CrashSite:
                 return _StopAtKube(self.proxy.order(step(name), Hold(when)), fate)
             case AtVendor(Operation.MINT):
                 return _StopAtVendor(self.world, Operation.MINT, None, fate)
-            case AtVendor(operation):
-                return _StopAtVendor(self.world, operation, self.rows(name)[-1].id, fate)
+            case AtVendor(operation, key_id):
+                return _StopAtVendor(self.world, operation, key_id or self.rows(name)[-1].id, fate)
 
     @property
     def operator(self) -> OperatorProcess:

@@ -112,7 +112,7 @@ def restored(crash_site: CrashSite) -> dict[str, tuple[str, str]]:
 
 def back_up(site: CrashSite, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     world = site.world
-    secret = world.kubectl.json("get", "secret", name, f"--namespace={world.namespace}")
+    secret = world.kubectl.read("Secret", name, namespace=world.namespace)
     return saved(secret), saved(world.key(name))
 
 

@@ -89,4 +89,4 @@ def test_a_move_within_the_secret_survives_kill_9(
     name, world = renamed_entry[case], crash_site.world
     eventually(lambda: world.key(name)["status"]["secret"]["key"] == "TOKEN", "the move is noted")
     crash_site.assert_one_live_key(name, mints=1, entry="TOKEN")
-    assert set(world.kubectl.json("get", "secret", name, f"--namespace={world.namespace}")["data"]) == {"TOKEN"}
+    assert set(world.kubectl.read("Secret", name, namespace=world.namespace)["data"]) == {"TOKEN"}

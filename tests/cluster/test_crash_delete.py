@@ -77,7 +77,7 @@ def test_a_releasing_deletion_survives_kill_9(crash_site: CrashSite, released: d
     assert row.revoked_at is None
     assert row.name == f"{crash_site.world.namespace}/{name}", "no tag is left by which a sweep could take it"
     assert crash_site.digest(name) == row.digest
-    secret = crash_site.world.kubectl.json("get", "secret", name, f"--namespace={crash_site.world.namespace}")
+    secret = crash_site.world.kubectl.read("Secret", name, namespace=crash_site.world.namespace)
     assert not any(key.startswith("saperly.com/") for key in secret["metadata"].get("annotations", {}))
     assert "labels" not in secret["metadata"]
 

@@ -36,8 +36,9 @@ def delete_and_wait(user: User, name: str) -> None:
     user.world.wait_gone(name)
 
 
-def last_event(user: User, name: str) -> dict[str, str]:
-    """Reason and note of the newest event of an object, which may be gone by now."""
+def last_event(user: User, name: str, reason: str) -> dict[str, str]:
+    """Reason and note of the newest event of an object, which may be gone by now, once there is one of that reason."""
+    user.world.reasons(name, reason)
     event = user.world.events(name)[-1]
     return {"reason": event["reason"], "note": event["note"]}
 
@@ -52,7 +53,7 @@ def test_revoke_kills_every_key_and_deletes_the_secret(user: User) -> None:
 
     assert live(user, "revoke") == []
     assert not user.has_secret("revoke")
-    assert [event["reason"] for event in user.world.events("revoke")][-2:] == ["Revoked", "Revoked"]
+    assert user.world.reasons("revoke", "Revoked", 2)[-2:] == ["Revoked", "Revoked"]
 
 
 def test_orphan_leaves_a_key_that_works_in_a_secret_that_is_the_users(user: User) -> None:
@@ -67,7 +68,7 @@ def test_orphan_leaves_a_key_that_works_in_a_secret_that_is_the_users(user: User
     secret = user.secret("orphan")["metadata"]
     assert annotations.MANAGED_BY_LABEL not in secret.get("labels", {})
     assert not [name for name in secret.get("annotations", {}) if name.startswith(annotations.PREFIX)]
-    assert last_event(user, "orphan")["reason"] == "Released"
+    assert last_event(user, "orphan", "Released")["reason"] == "Released"
 
     user.patch_provider({"spec": {"sweepInterval": "1s"}})
     user.vendor.advance_clock(31 * MINUTE)
@@ -97,7 +98,7 @@ def test_force_delete_makes_no_call_and_the_sweep_collects_what_it_left(user: Us
     delete_and_wait(user, "forced")
 
     assert user.calls(after=before) == 0
-    event = last_event(user, "forced")
+    event = last_event(user, "forced", "ForceDeleted")
     assert event["reason"] == "ForceDeleted"
     assert key_id in event["note"]
     assert user.child(key_id).is_live

@@ -29,10 +29,6 @@ def used_orphan(user: User, owner: str) -> str:
     return key_id
 
 
-def reasons_of(user: User, name: str) -> list[str]:
-    return [event["reason"] for event in user.world.events(name)]
-
-
 def test_a_key_revoked_in_the_portal_is_replaced_by_one_mint(user: User) -> None:
     first = user.ready("revoked")["status"]["current"]["id"]
     user.vendor.revoke_key(first)
@@ -42,7 +38,7 @@ def test_a_key_revoked_in_the_portal_is_replaced_by_one_mint(user: User) -> None
     assert user.only_live("revoked").id == second
     assert holds_key(user, "revoked", second)
     assert len(user.minted("revoked")) == 2
-    assert reasons.REVOKED_EXTERNALLY in reasons_of(user, "revoked")
+    assert user.world.reasons("revoked", reasons.REVOKED_EXTERNALLY)
 
 
 def test_with_hold_a_person_decides(user: User) -> None:
@@ -68,7 +64,7 @@ def test_attributes_changed_in_the_portal_are_put_back_without_a_mint(user: User
 
     child = user.child(key_id)
     assert (child.permissions, child.monthly_cap_cents, child.agent_label) == ("call_only", 5000, "support")
-    user.wait("drifted", "says so", lambda _: reasons.ATTRIBUTES_DRIFTED in reasons_of(user, "drifted"))
+    user.world.reasons("drifted", reasons.ATTRIBUTES_DRIFTED)
     before = user.call_number()
     user.wait_sweeps(2)
     assert user.calls(Operation.UPDATE, after=before) == 0
@@ -105,7 +101,7 @@ def test_a_used_key_without_an_object_is_shown_on_its_provider_and_revoked_by_co
     orphan = used_orphan(user, "gone")
 
     def shown() -> list[str]:
-        status = user.kubectl.json("get", "csprov", user.world.provider)["status"]
+        status = user.kubectl.read("ClusterSaperlyProvider", user.world.provider)["status"]
         return [each["id"] for each in status.get("unowned", [])]
 
     eventually(lambda: shown() == [orphan], "the provider shows it")

@@ -91,7 +91,7 @@ def test_a_deployment_rolls_out_and_rolls_again_when_restarted(kubectl: Kubectl,
 
 def running_pods(kubectl: Kubectl, namespace: str) -> set[str]:
     kubectl("wait", "pods", "--all", "--for=condition=Ready", f"--namespace={namespace}", "--timeout=30s")
-    pods = kubectl.json("get", "pods", f"--namespace={namespace}")["items"]
+    pods = kubectl.read("Pod", namespace=namespace)["items"]
     return {pod["metadata"]["uid"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
 
 
@@ -115,7 +115,7 @@ def test_a_deleted_namespace_goes_with_all_that_was_in_it(kubectl: Kubectl, name
 def test_an_owned_object_is_garbage_collected_with_its_owner(kubectl: Kubectl, namespace: str) -> None:
     here = f"--namespace={namespace}"
     kubectl("create", "configmap", "owner", here)
-    uid = kubectl.json("get", "configmap", "owner", here)["metadata"]["uid"]
+    uid = kubectl.read("ConfigMap", "owner", namespace=namespace)["metadata"]["uid"]
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
     meta = {"name": "owned", "ownerReferences": [reference]}
     kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}, namespace=namespace)

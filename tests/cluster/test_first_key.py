@@ -16,7 +16,7 @@ def test_one_object_is_one_mint_one_secret_and_no_live_key_after_its_deletion(wo
     assert child.monthly_cap_cents == 5000
     assert child.permissions == "call_only"
     assert hashlib.sha256(world.plaintext("support").encode()).hexdigest() == child.digest
-    assert [event["reason"] for event in world.events("support")] == ["Issued"]
+    assert world.reasons("support", "Issued") == ["Issued"]
 
     world.kubectl("delete", "saperlykey", "support", f"--namespace={world.namespace}", "--timeout=60s")
     assert world.vendor.live_keys() == []

@@ -88,7 +88,7 @@ def test_a_fleet_gets_one_key_each_and_leaves_none_live(user: User, stopwatch: C
 
 def held_digests(user: User) -> dict[str, str]:
     """The SHA-256 of the plaintext in each Secret of the namespace."""
-    secrets = user.kubectl.json("get", "secrets", f"--namespace={user.namespace}")["items"]
+    secrets = user.kubectl.read("Secret", namespace=user.namespace)["items"]
     return {
         secret["metadata"]["name"]: hashlib.sha256(base64.b64decode(secret["data"][ENTRY])).hexdigest()
         for secret in secrets

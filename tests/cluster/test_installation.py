@@ -73,7 +73,7 @@ def restored_elsewhere(world: World) -> None:
 
 
 def config(world: World) -> dict[str, str]:
-    data: dict[str, str] = world.kubectl.json("get", "configmap", CONFIG_MAP, f"--namespace={world.system}")["data"]
+    data: dict[str, str] = world.kubectl.read("ConfigMap", CONFIG_MAP, namespace=world.system)["data"]
     return data
 
 

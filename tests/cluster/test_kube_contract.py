@@ -46,7 +46,7 @@ class TestRealKube(KubeContract):
 
         def counted() -> bool:
             # A controller has to look at what is there before anything is refused.
-            status = self.kubectl.json("get", "quota", "full", f"--namespace={namespace}")["status"]
+            status = self.kubectl.read("ResourceQuota", "full", namespace=namespace)["status"]
             return bool(status["used"]["count/secrets"] == "1")
 
         eventually(counted, "the quota has counted")

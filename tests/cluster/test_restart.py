@@ -64,7 +64,7 @@ def test_each_kind_is_restarted_once_and_the_old_key_dies_after_the_overlap(user
     assert revoked_at is not None
     assert f"{revoked_at:%Y-%m-%dT%H:%M:%SZ}" > status["restarted"]["finishedAt"]
     assert holds_key(user, name, second)
-    told = [event["reason"] for event in user.world.events(name)]
+    told = user.world.reasons(name, "RolledOut")
     assert [reason for reason in told if reason in {"Restarted", "RolledOut"}] == ["Restarted", "RolledOut"]
 
 
@@ -95,7 +95,7 @@ def test_a_paused_deployment_holds_the_old_key_until_it_is_resumed(user: User) -
 @contextmanager
 def no_room(user: User) -> Iterator[None]:
     """No new pod finds a node within the block."""
-    nodes = [item["metadata"]["name"] for item in user.kubectl.json("get", "nodes")["items"]]
+    nodes = [item["metadata"]["name"] for item in user.kubectl.read("Node")["items"]]
     user.kubectl("cordon", *nodes)
     try:
         yield
@@ -111,7 +111,7 @@ def test_a_rollout_that_fails_holds_the_old_key_and_goes_on_once_it_is_mended(us
         rotate(user, "failing", first)
         assert "exceeded its progress deadline: look at its pods." in pending(user, "failing", "RolloutStalled")
         assert user.child(first).is_live
-        assert "RolloutStalled" in [event["reason"] for event in user.world.events("failing")]
+        assert user.world.reasons("failing", "RolloutStalled")
 
     wait_rolled_out(user, "failing")
     user.wait_revoked(first)
@@ -186,7 +186,7 @@ def test_a_workload_taken_out_of_the_list_is_awaited_no_more(user: User) -> None
 def test_without_the_right_to_restart_the_old_key_is_held_and_the_missing_right_is_named(user: User) -> None:
     rolled_out(user, "Deployment", "forbidden")
     first = ready_key(user, "forbidden", ("Deployment", "forbidden"))
-    rules = user.kubectl.json("get", "clusterrole", "saperly-operator")["rules"]
+    rules = user.kubectl.read("ClusterRole", "saperly-operator")["rules"]
     fewer = [rule for rule in rules if rule["apiGroups"] != ["apps"]]
     assert len(fewer) == len(rules) - 1
 
@@ -216,10 +216,10 @@ def test_an_operator_that_was_away_finds_the_rollout_finished(user: User) -> Non
         user.wait("resumed", "is restarted", lambda key: key["status"]["restarted"].get("workloads"))
         user.operator.kill()
     user.kubectl("rollout", "status", "deployment/resumed", f"--namespace={user.namespace}", "--timeout=60s")
-    generation = user.kubectl.json("get", "deployment", "resumed", f"--namespace={user.namespace}")["metadata"]
+    generation = user.kubectl.read("Deployment", "resumed", namespace=user.namespace)["metadata"]
 
     user.world.start_operator()
     wait_rolled_out(user, "resumed")
     user.wait_revoked(first)
-    again = user.kubectl.json("get", "deployment", "resumed", f"--namespace={user.namespace}")["metadata"]
+    again = user.kubectl.read("Deployment", "resumed", namespace=user.namespace)["metadata"]
     assert again["generation"] == generation["generation"], "restarted once"

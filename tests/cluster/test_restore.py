@@ -40,7 +40,7 @@ def test_a_restore_with_new_uids_and_no_status_mints_nothing(user: User) -> None
     assert (status["current"]["id"], status["serial"]) == (key_id, 2)
     assert holds_key(user, "restored", key_id)
     assert user.calls(Operation.MINT, Operation.UPDATE, Operation.REVOKE, after=before) == 0
-    assert [event["reason"] for event in user.world.events("restored")].count(reasons.ADOPTED) == 1
+    assert user.world.reasons("restored", reasons.ADOPTED).count(reasons.ADOPTED) == 1
     user.delete("restored")
     user.wait_revoked(key_id)
 

@@ -6,6 +6,7 @@ The operator's clock is the real one, so a schedule is made due by setting the d
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from saperly_operator.simulator.state import Operation
 from tests.cluster.user import User, holds_key
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -25,8 +26,9 @@ def request_rotation(user: User, name: str, value: str) -> None:
     user.annotate(name, rotate_requested_at=value)
 
 
-def triggers(user: User, name: str) -> list[str]:
-    """The causes of the rotations that were announced, oldest first."""
+def triggers(user: User, name: str, count: int = 1) -> list[str]:
+    """The causes of the rotations that were announced, oldest first; ``count`` of them are awaited."""
+    user.world.reasons(name, "Rotated", count)
     notes = [event["note"] for event in user.world.events(name) if event["reason"] == "Rotated"]
     return [note.rpartition("Cause: ")[2].rstrip(".") for note in notes]
 
@@ -89,7 +91,7 @@ def test_a_request_is_answered_once_per_value_and_echoed(user: User) -> None:
     request_rotation(user, "asked", "any other text")
     third = user.wait_rotated("asked", second["current"]["id"])["status"]
     assert third["rotation"]["lastHandledRequest"] == "any other text"
-    assert triggers(user, "asked") == ["RotationRequested", "RotationRequested"]
+    assert triggers(user, "asked", 2) == ["RotationRequested", "RotationRequested"]
     assert len(user.minted("asked")) == 3
 
 
@@ -160,7 +162,7 @@ def test_an_annotation_that_is_no_schedule_is_told_and_the_last_good_one_goes_on
     assert "the hour '25' of the schedule '0 25 * * *' is wrong: use 0 to 23" in told["message"]
     conditions = user.conditions("unreadable")
     assert (conditions["Ready"]["status"], conditions["Stalled"]["reason"]) == ("True", "InvalidSchedule")
-    assert "InvalidSchedule" in [event["reason"] for event in user.world.events("unreadable")]
+    assert user.world.reasons("unreadable", "InvalidSchedule")
     assert user.status("unreadable")["rotation"] == planned
 
     last_rotated(user, "unreadable", LONG_AGO)
@@ -213,6 +215,34 @@ def test_a_rotation_that_waits_is_overdue_and_the_key_stays_ready(user: User) ->
     user.change("overdue", suspend=False)
     user.wait_rotated("overdue", first)
     user.wait("overdue", "it is done", lambda key: "RotationOverdue" not in types(key))
+
+
+def test_in_one_step_the_old_key_is_dead_at_once_and_the_new_one_says_whose_place_it_took(user: User) -> None:
+    first = ready_key(user, "atomic", agentLabel="support", rotation={"strategy": "Atomic"})
+    before = user.call_number()
+
+    request_rotation(user, "atomic", "leaked")
+    now = user.wait_rotated("atomic", first)["status"]
+
+    assert now["current"]["rotatedFrom"] == first
+    assert holds_key(user, "atomic", now["current"]["id"])
+    old, new = user.child(first), user.wait_named("atomic", now["current"]["serial"])
+    assert (new.rotated_from, new.agent_label) == (first, "support")
+    assert old.revoked_at is not None
+    assert old.revoked_at <= new.created_at
+    assert triggers(user, "atomic") == ["RotationRequested"]
+    user.wait("atomic", "nothing retires", lambda key: not key["status"].get("retiring"))
+    asked = [record.operation for record in user.vendor.calls(before) if record.key_id == first]
+    assert asked == [Operation.ROTATE, Operation.GET], "a dead key needs no revoke"
+    assert len(user.minted("atomic")) == 2
+
+
+def test_a_schedule_rotates_in_one_step_too(user: User) -> None:
+    first = ready_key(user, "atomic-aged", rotation=NO_JITTER | {"strategy": "Atomic", "schedule": "30d"})
+    last_rotated(user, "atomic-aged", LONG_AGO)
+    now = user.wait_rotated("atomic-aged", first)["status"]
+    assert now["current"]["rotatedFrom"] == first
+    assert triggers(user, "atomic-aged") == ["RotationScheduled"]
 
 
 def test_suspend_puts_rotations_off_and_old_keys_still_end(user: User) -> None:

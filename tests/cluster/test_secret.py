@@ -44,7 +44,7 @@ def test_another_name_moves_the_key_and_the_old_secret_goes(user: User) -> None:
     assert holds_key(user, "renamed-to", key_id)
     assert user.status("renamed")["secret"]["name"] == "renamed-to"
     assert is_untouched(user, "renamed", key_id)
-    assert [event["reason"] for event in user.world.events("renamed")] == ["Issued", "Moved"]
+    assert user.world.reasons("renamed", "Moved") == ["Issued", "Moved"]
 
 
 def test_another_entry_moves_the_key_within_the_secret_and_the_old_entry_goes(user: User) -> None:

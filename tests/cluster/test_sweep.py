@@ -55,7 +55,7 @@ def test_a_key_of_an_object_that_nothing_refers_to_is_revoked(user: User) -> Non
     user.wait_revoked(orphan)
 
     user.wait("owner", "nothing retires", lambda key: not key["status"].get("retiring"))
-    assert [event["reason"] for event in user.world.events("owner")] == ["Issued", "Orphaned", "Revoked"]
+    assert user.world.reasons("owner", "Revoked") == ["Issued", "Orphaned", "Revoked"]
     assert user.only_live("owner").id == user.status("owner")["current"]["id"] == current
     assert holds_key(user, "owner", current)
 

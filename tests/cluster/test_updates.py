@@ -50,7 +50,7 @@ def test_every_attribute_changes_in_place_without_a_mint(user: User) -> None:
 
     assert user.status("changes")["current"]["id"] == key["status"]["current"]["id"] == child.id
     assert holds_key(user, "changes", child.id)
-    reasons = [event["reason"] for event in user.world.events("changes")]
+    reasons = user.world.reasons("changes", "Updated", 5)
     assert reasons == ["Issued", *["Updated"] * 5]
 
 
@@ -131,7 +131,7 @@ def test_a_refused_change_leaves_the_key_ready_and_says_why(user: User) -> None:
     conditions = user.conditions("refused")
     assert conditions["Ready"]["status"] == "True"
     assert "spec.lineId" in conditions["Ready"]["message"]
-    assert "LineNotFound" in [event["reason"] for event in user.world.events("refused")]
+    assert user.world.reasons("refused", "LineNotFound")
 
     child = changed_child(user, "refused", lineId=None, agentLabel="sales")
     assert (child.agent_label, child.line_id) == ("sales", None)

@@ -52,9 +52,7 @@ class User:
     @property
     def installation(self) -> str:
         """The id under which the operator of this world mints."""
-        config = self.kubectl.json(
-            "get", "configmap", "saperly-operator-installation", f"--namespace={self.world.system}"
-        )
+        config = self.kubectl.read("ConfigMap", "saperly-operator-installation", namespace=self.world.system)
         return str(config["data"]["id"])
 
     # --- SaperlyKeys --------------------------------------------------------------------------------------------
@@ -125,7 +123,7 @@ class User:
 
     def secret(self, name: str) -> dict[str, Any]:
         """A Secret, with its data: never print it."""
-        secret: dict[str, Any] = self.kubectl.json("get", "secret", name, f"--namespace={self.namespace}")
+        secret: dict[str, Any] = self.kubectl.read("Secret", name, namespace=self.namespace)
         return secret
 
     def has_secret(self, name: str) -> bool:
@@ -160,6 +158,13 @@ class User:
         """Until a key is revoked; returns it."""
         return eventually(
             lambda: child if (child := self.child(key_id)).revoked_at else None, f"the key {key_id} is revoked"
+        )
+
+    def wait_named(self, name: str, serial: int) -> Child:
+        """Until the one live key of a SaperlyKey bears that serial in its name; returns it."""
+        return eventually(
+            lambda: child if (child := self.only_live(name)).name.endswith(f".{serial}]") else None,
+            f"the key of {name} bears the serial {serial}",
         )
 
     def only_live(self, name: str) -> Child:
@@ -220,7 +225,7 @@ class User:
 
     def provider_ready(self, name: str) -> dict[str, Any]:
         """The condition Ready of a ClusterSaperlyProvider; LookupError while it has none."""
-        conditions = self.kubectl.json("get", "csprov", name)["status"]["conditions"]
+        conditions = self.kubectl.read("ClusterSaperlyProvider", name)["status"]["conditions"]
         found: dict[str, Any] = {each["type"]: each for each in conditions}["Ready"]
         return found
 

@@ -25,7 +25,7 @@ def workload(kind: str, name: str, **spec: Any) -> dict[str, Any]:
 def rolled_out(user: User, kind: str, name: str, **spec: Any) -> None:
     """Create a workload and wait until its pods run."""
     user.kubectl.apply(workload(kind, name, **spec), namespace=user.namespace)
-    nodes = len(user.kubectl.json("get", "nodes")["items"])
+    nodes = len(user.kubectl.read("Node")["items"])
     wanted = nodes if kind == "DaemonSet" else spec.get("replicas", 1)
     eventually(lambda: len(pods(user, name)) == wanted, f"the pods of {name} are there")
     if spec.get("updateStrategy", {}).get("type") != "OnDelete":
@@ -42,7 +42,7 @@ def patch(user: User, kind: str, name: str, change: dict[str, Any]) -> None:
 
 def pods(user: User, name: str) -> list[str]:
     """The uids of the workload's pods that run and are not on their way out."""
-    items = user.kubectl.json("get", "pods", f"--selector=app={name}", f"--namespace={user.namespace}")["items"]
+    items = user.kubectl.read("Pod", selector=f"app={name}", namespace=user.namespace)["items"]
     return sorted(
         item["metadata"]["uid"]
         for item in items
@@ -52,6 +52,6 @@ def pods(user: User, name: str) -> list[str]:
 
 def mark(user: User, kind: str, name: str, owner: str) -> str | None:
     """What the SaperlyKey called ``owner`` left on the pod template."""
-    body = user.kubectl.json("get", API_KINDS[kind], name, f"--namespace={user.namespace}")
+    body = user.kubectl.read(kind, name, namespace=user.namespace)
     marks: dict[str, str] = body["spec"]["template"]["metadata"].get("annotations", {})
     return marks.get(f"saperly.com/restarted-{owner}")

@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.conftest import OPERATOR, Kubectl, KubectlError
+from tests.cluster.conftest import OPERATOR, Kubectl
 from tests.support.leaks import EVIDENCE
 from tests.support.processes import OperatorProcess, Simulator
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 _numbers = itertools.count(1)
+_has_crds: set[Path] = set()
+"""Administrators' kubeconfigs of the control planes that know the CRDs of this tree."""
 
 
 class World:
@@ -44,7 +46,9 @@ class World:
 
     def install(self, **provider_spec: Any) -> None:
         """CRDs, RBAC, the service key's Secret, and the provider (``provider_spec`` overrides parts of its spec)."""
-        self.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds'}")
+        if self.kubectl.kubeconfig not in _has_crds:
+            self.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds'}")
+            _has_crds.add(self.kubectl.kubeconfig)
         rbac = (ROOT / "examples" / "rbac.yaml").read_text().replace("saperly-system", self.system)
         self.kubectl("apply", "--filename=-", stdin=rbac)
         self._bind_user()
@@ -110,10 +114,10 @@ class World:
         self.kubectl.apply(self.key_object(name, **spec), namespace=self.namespace)
 
     def key(self, name: str) -> Any:
-        return self.kubectl.json("get", "saperlykey", name, f"--namespace={self.namespace}")
+        return self.kubectl.read("SaperlyKey", name, namespace=self.namespace)
 
     def keys(self) -> list[Any]:
-        items: list[Any] = self.kubectl.json("get", "saperlykeys", f"--namespace={self.namespace}")["items"]
+        items: list[Any] = self.kubectl.read("SaperlyKey", namespace=self.namespace)["items"]
         return items
 
     def condition(self, name: str, kind: str = "Ready") -> dict[str, Any]:
@@ -130,9 +134,10 @@ class World:
             conditions = {each["type"]: each for each in key.get("status", {}).get("conditions", [])}
             condition = conditions.get("Ready", {})
             current = condition.get("observedGeneration") == key["metadata"]["generation"]
-            return key if condition.get("status") == "True" and current else None
+            assert condition.get("status") == "True", json.dumps(conditions)
+            return key if current else None
 
-        return eventually(ready, f"{name} is Ready: {self._describe(name)}")
+        return eventually(ready, f"{name} is Ready")
 
     def wait_reason(self, name: str, reason: str, kind: str = "Ready") -> dict[str, Any]:
         """Until the condition has that reason; returns the condition."""
@@ -149,25 +154,29 @@ class World:
 
     def plaintext(self, secret: str, key: str = "SAPERLY_API_KEY") -> str:
         """What the Secret holds. For comparison with the ledger's digest only: never print it."""
-        data = self.kubectl.json("get", "secret", secret, f"--namespace={self.namespace}")["data"]
+        data = self.kubectl.read("Secret", secret, namespace=self.namespace)["data"]
         return EVIDENCE.learn(base64.b64decode(data[key]).decode())
 
     def secret_names(self) -> set[str]:
         """The Secrets in this world's namespace."""
-        items = self.kubectl.json("get", "secrets", f"--namespace={self.namespace}")["items"]
+        items = self.kubectl.read("Secret", namespace=self.namespace)["items"]
         return {item["metadata"]["name"] for item in items}
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The events about a SaperlyKey, oldest first."""
-        items = self.kubectl.json("get", "events.events.k8s.io", f"--namespace={self.namespace}")["items"]
+        items = self.kubectl.read("Event", namespace=self.namespace)["items"]
         mine = [item for item in items if item["regarding"]["name"] == name]
         return sorted(mine, key=lambda item: str(item["eventTime"]))
 
-    def _describe(self, name: str) -> str:
-        try:
-            return json.dumps(self.key(name).get("status", {}).get("conditions", []))
-        except KubectlError as error:
-            return str(error)
+    def reasons(self, name: str, until: str, count: int = 1) -> list[str]:
+        """The reasons of those events, once ``count`` of them are ``until``: an event is written after what it tells."""
+
+        def told() -> list[str] | None:
+            reasons = [event["reason"] for event in self.events(name)]
+            assert reasons.count(until) >= count, reasons
+            return reasons
+
+        return eventually(told, f"an event tells of {name}: {until}")
 
     # --- the end ------------------------------------------------------------------------------------------------
 

@@ -32,8 +32,11 @@ DELIVERY = (
         "A write that was prepared before the key was given up succeeds after it.",
         Edit(
             "lifecycle/checks_intent.py",
-            ("        if isinstance(case.observed.secret, SecretOwned):\n            return Decision(Fence()"),
-            ("        if case.observed.secret is None:\n            return Decision(Fence()"),
+            (
+                "        if isinstance(case.observed.secret, SecretOwned) "
+                "or isinstance(case.observed.former_secret, SecretOwned):\n"
+            ),
+            "        if case.observed.secret is None:\n",
         ),
         caught_by=(_STALLED,),
     ),
@@ -91,11 +94,16 @@ DELIVERY = (
         "section 4, Reads",
         "Whoever may edit the Secret makes the operator record, and later revoke, somebody else's key.",
         Edit(
-            "lifecycle/checks_intent.py",
-            ("        ) == (row.id, row.key_prefix, intent.serial):\n            ref = minted_ref(row, intent)\n"),
+            "lifecycle/checks_written.py",
+            "        ) == (row.id, row.key_prefix, intent.serial):\n",
+            "        ) != (row.id, row.key_prefix, intent.serial + 99):\n",
+        ),
+        Edit(
+            "lifecycle/checks_written.py",
+            "            return Decision(Record(ref, kept)",
             (
-                "        ) != (row.id, row.key_prefix, intent.serial + 99):\n"
-                "            ref = minted_ref(row, intent).changed(id=record.key_id)\n"
+                "            named = getattr(getattr(secret, 'record', None), 'key_id', ref.id)\n"
+                "            return Decision(Record(ref.changed(id=named), kept)"
             ),
         ),
         caught_by=(history("a_record_that_names_somebody_elses_key"),),
@@ -105,9 +113,9 @@ DELIVERY = (
         "section 4, Lost plaintext",
         "Status names a key that the Secret does not hold; the one that it holds is revoked.",
         Edit(
-            "lifecycle/checks_intent.py",
-            ("        ) == (row.id, row.key_prefix, intent.serial):\n            ref"),
-            ("        )[0] == row.id:\n            ref"),
+            "lifecycle/checks_written.py",
+            "        ) == (row.id, row.key_prefix, intent.serial):\n",
+            "        )[0] == row.id:\n",
         ),
         caught_by=(history("a_record_that_names_the_lost_key"),),
     ),
@@ -150,8 +158,8 @@ DELIVERY = (
         "A key that was delivered is never recorded, and goes for an orphan.",
         Edit(
             "lifecycle/decide.py",
-            "    intent_open,\n    *OPEN_ENDS,\n",
-            "    _suspended,\n    intent_open,\n    *OPEN_ENDS,\n",
+            "    intent_open,\n    rotation_lost,\n",
+            "    _suspended,\n    intent_open,\n    rotation_lost,\n",
         ),
         caught_by=(history("suspend_right_after_the_secret_write"),),
     ),

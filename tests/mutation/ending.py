@@ -20,7 +20,7 @@ RETIRING = (
         "forget the retiring list",
         "I3",
         "The key before the last one lives for ever.",
-        Edit("lifecycle/transitions.py", "        retiring=_joined(older, old),\n", "        retiring=old,\n"),
+        Edit("lifecycle/transitions.py", "        retiring=joined(older, old),\n", "        retiring=old,\n"),
         caught_by=(rule("two_rotations_within_one_overlap_leave_one_key"),),
     ),
     Mutant(
@@ -49,23 +49,15 @@ RETIRING = (
             (
                 "    gone = (retiring(status.current, intent.trigger, intent.started_at),) if status.current else ()\n"
                 "    return status.changed(\n"
-                "        retiring=_joined(status.retiring, gone),\n"
+                "        retiring=joined(status.retiring, gone),\n"
                 "        intent=intent,\n"
                 "        serial=intent.serial,\n"
             ),
         ),
         Edit(
-            "lifecycle/transitions.py",
-            "from saperly_operator.resources.saperly_key import SaperlyKey\n",
-            (
-                "from saperly_operator.lifecycle.references import retiring\n"
-                "from saperly_operator.resources.saperly_key import SaperlyKey\n"
-            ),
-        ),
-        Edit(
             "lifecycle/decide.py",
-            "    intent_open,\n    *OPEN_ENDS,\n",
-            "    retiring_key_due,\n    intent_open,\n    *OPEN_ENDS,\n",
+            "    intent_open,\n    rotation_lost,\n",
+            "    retiring_key_due,\n    intent_open,\n    rotation_lost,\n",
         ),
         Edit(
             "controller/act_retire.py",
@@ -91,8 +83,8 @@ RETIRING = (
         "A key that this service key cannot see lives on, and nobody knows of it.",
         Edit(
             "controller/act_retire.py",
-            "    except errors.NotVisible:\n        row = await look_at_key(",
-            "    except errors.NotVisible:\n        return True\n        row = await look_at_key(",
+            ("    except errors.NotVisible:\n        row = await look_at_key(handle, ref.id"),
+            ("    except errors.NotVisible:\n        return True\n        row = await look_at_key(handle, ref.id"),
         ),
         caught_by=(cluster_history("a_service_keys_content_swapped_in_place_says_nothing_about_its_children"),),
     ),

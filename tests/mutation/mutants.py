@@ -9,9 +9,20 @@ from tests.mutation.delivery import DELIVERY
 from tests.mutation.ending import DELETION, RETIRING
 from tests.mutation.minting import MINTING, OUTCOMES
 from tests.mutation.mutant import Mutant
+from tests.mutation.rotating import ROTATING
 from tests.mutation.sweeping import SECRECY, SWEEPING
 
-MUTANTS: tuple[Mutant, ...] = (*MINTING, *OUTCOMES, *DELIVERY, *RETIRING, *SWEEPING, *DELETION, *SECRECY, *CLOCKS)
+MUTANTS: tuple[Mutant, ...] = (
+    *MINTING,
+    *OUTCOMES,
+    *DELIVERY,
+    *ROTATING,
+    *RETIRING,
+    *SWEEPING,
+    *DELETION,
+    *SECRECY,
+    *CLOCKS,
+)
 
 
 def table() -> str:

@@ -104,8 +104,8 @@ SWEEPING = (
         "A key that waits for its Secret is revoked.",
         Edit(
             "lifecycle/decide.py",
-            "    intent_open,\n    *OPEN_ENDS,\n    orphan_found,\n",
-            "    orphan_found,\n    intent_open,\n    *OPEN_ENDS,\n",
+            "    intent_open,\n    rotation_lost,\n    *OPEN_ENDS,\n    orphan_found,\n",
+            "    orphan_found,\n    intent_open,\n    rotation_lost,\n    *OPEN_ENDS,\n",
         ),
         caught_by=(history("a_sweep_during_a_30_minute_secret_outage"),),
     ),
@@ -126,13 +126,13 @@ SECRECY = (
         "Whoever may read events has the key.",
         Edit(
             "controller/act_mint.py",
-            "            await _take_minted(tools, observed, decision, intent, outcome)",
+            "            await take_minted(tools, observed, decision, outcome, asked)",
             (
                 "            from saperly_operator.kube.events import EventType, Occurrence\n"
                 "\n"
                 '            note = Occurrence(EventType.NORMAL, "Minted", "Mint", outcome.plaintext.reveal())\n'
                 "            await tools.statuses.announce(observed.key, note)\n"
-                "            await _take_minted(tools, observed, decision, intent, outcome)"
+                "            await take_minted(tools, observed, decision, outcome, asked)"
             ),
         ),
         caught_by=(crash("a_key", "first key", "twice"),),
@@ -143,12 +143,12 @@ SECRECY = (
         "Whoever may read logs has the key.",
         Edit(
             "controller/act_mint.py",
-            "            await _take_minted(tools, observed, decision, intent, outcome)",
+            "            await take_minted(tools, observed, decision, outcome, asked)",
             (
                 "            import logging\n"
                 "\n"
                 '            logging.getLogger(__name__).info("minted", extra={"key": outcome.plaintext.reveal()})\n'
-                "            await _take_minted(tools, observed, decision, intent, outcome)"
+                "            await take_minted(tools, observed, decision, outcome, asked)"
             ),
         ),
         caught_by=(crash("a_key", "first key", "twice"),),

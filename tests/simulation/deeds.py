@@ -85,6 +85,25 @@ async def request_many_rotations(history: History, name: str) -> None:
         await history.world.live_on(seconds=history.random.choice([0.1, 30]))
 
 
+async def choose_strategy(history: History, name: str) -> None:
+    if await history.world.key(name):
+        strategy = history.random.choice(["Atomic", "Atomic", "Overlap"])
+        await history.world.apply(name, rotation={"strategy": strategy})
+
+
+async def rotate_in_one_step(history: History, name: str) -> None:
+    await history.world.apply(name, rotation={"strategy": "Atomic"})
+    await history.world.annotate(name, rotate_requested_at=str(history.random.random()))
+
+
+async def set_schedule(history: History, name: str) -> None:
+    """For a while: in the end nothing may be due any more."""
+    schedule = history.random.choice(["1h", "7h", "TZ=Europe/Berlin 0 3 * * *", "0 25 * * *"])
+    await history.world.annotate(name, rotation_schedule=schedule)
+    taken_away: Object = {"metadata": {"annotations": {"saperly.com/rotation-schedule": None}}}
+    history.for_a_while(history.random.choice([60, 20_000]), lambda: _patch_key(history, name, taken_away))
+
+
 async def delete(history: History, name: str) -> None:
     await history.world.delete(name)
 
@@ -349,6 +368,7 @@ DEEDS: tuple[Deed, ...] = (
     *(apply, apply, apply, apply, rename_secret, rename_secret, claim_the_others_secret),
     *(ask_for_care, ask_for_care, ask_for_care, alter_old_plaintext),
     *(choose_deletion_policy, suspend, request_rotation, request_rotation, request_many_rotations),
+    *(choose_strategy, rotate_in_one_step, rotate_in_one_step, set_schedule),
     *(delete, delete, recreate, force_delete, delete_the_namespace),
     *(delete_secret, delete_secret, alter_secret, strip_label, strip_record, name_another_key_in_the_record),
     *(

@@ -155,11 +155,12 @@ async def _mend(
 
 
 def _wants_something_else(key: SaperlyKey) -> bool:
-    return key.spec.suspend or key.spec.rotation.schedule is not None
+    return key.spec.suspend or key.schedule is not None
 
 
 async def _want_the_usual(cluster: Cluster, key: SaperlyKey) -> None:
     await cluster.apply(key.name, suspend=False, rotation={"schedule": None})
+    await cluster.annotate(key.name, rotation_schedule=None)
 
 
 async def _accept_the_service_key(history: History, cluster: Cluster) -> None:

@@ -83,7 +83,8 @@ class Invariants:
 
     def note_minted(self, call: Call) -> None:
         """A request of this cluster took effect at the vendor."""
-        if call.operation is Operation.MINT and call.response is not None and call.response.status == 201:
+        is_mint = call.operation in {Operation.MINT, Operation.ROTATE}
+        if is_mint and call.response is not None and call.response.status == 201:
             row = json.loads(call.response.body)["key"]
             self.minted.setdefault(row["id"], call.request.headers["idempotency-key"])
 
@@ -200,11 +201,17 @@ class Invariants:
             child = self._core.store.child(key_id)
             released = child is not None and Tag.parse(child.name) is None
             must(child is None or child.revoked_at is not None or released, "I3: a live key leaves status")
+        for child in self._core.store.children():
+            found = child.id in _referenced(new) or not child.is_live
+            must(found or child.rotated_from not in _lost(old) - _lost(new), "I3: a lost successor is forgotten")
         before, after = old["status"].get("intent"), new["status"].get("intent")
         if not before or (after and after["serial"] == before["serial"]):
             return
         mine = [child for child in self._tagged(new) if self.minted.get(child.id) == before["idempotencyKey"]]
-        unknown = [child for child in mine if child.id not in _referenced(new)]
+        # What took another's place may be remembered by that.
+        unknown = [
+            child for child in mine if child.id not in _referenced(new) and child.rotated_from not in _lost(new)
+        ]
         code = (new["status"].get("failure") or {}).get("code")
         if code == reasons.SERVICE_KEY_REPLACED:
             return  # the list of another service key shows none of them: a person is told to look
@@ -237,7 +244,9 @@ class Invariants:
         marks = key["metadata"].get("annotations") or {}
         if not _is_ending(key) or marks.get("saperly.com/force-delete") == "true":
             return
-        left = [child for child in self._tagged(key) if child.id in _referenced(key)]
+        left = [
+            child for child in self._tagged(key) if child.id in _referenced(key) or child.rotated_from in _lost(key)
+        ]
         must(not left, "I3: an object is let go while a key of it lives")
         late = any(_owns(key, Tag.parse(mint.name)) for mint in self._still_minting(undelivered))
         must(not late, "I3: an object is let go while a request of it may still arrive")
@@ -274,6 +283,12 @@ def _previous_places(key: Any) -> set[str]:
 def _referenced(key: Any) -> set[str]:
     current = key["status"].get("current") or {}
     return _retiring(key).keys() | ({current["id"]} if current else set())
+
+
+def _lost(key: Any) -> set[str]:
+    """The ids of keys that were replaced by others which nobody knows yet."""
+    rotation = key["status"].get("rotation") or {}
+    return {each["replaced"] for each in rotation.get("lost") or ()}
 
 
 def _is_ending(key: Any) -> bool:

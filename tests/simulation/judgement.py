@@ -42,12 +42,14 @@ async def _judge_object(history: History, cluster: Cluster, name: str) -> set[st
     assert waiting == [], f"{what} has keys retiring: {waiting}"
     child = store.child(current.id)
     assert child is not None
-    # Once a day another key is minted for one that a person revoked; a second one stays dead, and is shown.
-    assert child.is_live or len(history.revoked) > 1, f"{what} has a dead key"
+    # Once a day another key is minted for one that a person revoked; a second one stays dead, and is shown. So does one
+    # that the present service key cannot see: nobody tells the operator that it is dead.
+    unseen = child.id in history.revoked and _is_invisible(history, child)
+    assert child.is_live or len(history.revoked) > 1 or unseen, f"{what} has a dead key"
     digest = await cluster.digest(key.secret_name, key.spec.secret.key)
     assert digest is not None, f"{what} has no Secret"
     assert digest == child.digest, f"{what} has another plaintext in its Secret"
-    await _judge_old_plaintexts(cluster, key, child)
+    await _judge_old_plaintexts(history, cluster, key, child)
     if child.is_live and not _is_invisible(history, child):
         _judge_attributes(history, key, child, what)
     return {current.id, *(entry.id for entry in key.status.retiring)}
@@ -64,10 +66,14 @@ def _judge_attributes(history: History, key: SaperlyKey, child: Child, what: str
     assert Tag.parse(child.name) is not None, f"{what}: {child} has no tag"
 
 
-async def _judge_old_plaintexts(cluster: Cluster, key: SaperlyKey, current: Child) -> None:
+async def _judge_old_plaintexts(history: History, cluster: Cluster, key: SaperlyKey, current: Child) -> None:
     """No plaintext of another key is left in the Secret."""
     secret = await cluster.kube.get(SECRETS, key.namespace, key.secret_name)
-    held = {hashlib.sha256(b64decode(value)).hexdigest() for value in secret["data"].values()}
+    places = set(secret["data"])
+    if {"lose_the_namespace_and_restore_it", "roll_etcd_back"} & set(history.done):
+        # With status lost, an entry that the spec no longer names may be anybody's: only a person knows that it is old.
+        places &= {key.spec.secret.key, key.spec.secret.previous_key}
+    held = {hashlib.sha256(b64decode(secret["data"][place])).hexdigest() for place in places}
     others = {child.digest: child.id for child in cluster.core.store.children() if child.id != current.id}
     left = [others[digest] for digest in held if digest in others]
     assert left == [], f"{cluster.name}{key.name} has the plaintext of {left} in its Secret"

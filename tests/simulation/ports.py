@@ -155,7 +155,7 @@ class DistantVendor(httpx.AsyncBaseTransport):
     def _call(self, request: httpx.Request, message: Request) -> Call[httpx.Response]:
         mint = None
         if message.method == "POST":
-            mint = Minting(json.loads(message.body)["name"], message.headers["idempotency-key"])
+            mint = Minting(self._asked_name(message), message.headers["idempotency-key"])
 
         async def leave() -> None:
             await self._invariants.check_sent(message, is_alone=self._cluster.is_alone(self._process))
@@ -182,6 +182,13 @@ class DistantVendor(httpx.AsyncBaseTransport):
 
         what = f"vendor {message.method} {message.path} {mint.name if mint else ''}".rstrip()
         return Call(what, leave, effect, lambda: httpx.ReadError("lost", request=request), fail, slow, mint)
+
+    def _asked_name(self, message: Request) -> str:
+        """The name that a mint asks for, tag and all, or that a rotated key inherits."""
+        if message.body:
+            return str(json.loads(message.body)["name"])
+        child = self._core.store.child(message.path.split("/")[-2])
+        return child.name if child is not None else ""
 
     async def _commit_later(self, call: VendorCall, seconds: float) -> None:
         await asyncio.sleep(seconds)

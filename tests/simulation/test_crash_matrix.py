@@ -49,6 +49,14 @@ async def rotation_requested(world: World) -> None:
     await world.live_on(hours=4)
 
 
+async def rotated_in_one_step(world: World) -> None:
+    await world.apply("support", rotation={"strategy": "Atomic"})
+    await world.live_on(hours=2)
+    await world.use_keys()
+    await world.annotate("support", rotate_requested_at="now")
+    await world.live_on(hours=4)
+
+
 async def revoked_in_the_portal(world: World) -> None:
     await first_key(world)
     world.control.revoke_key(world.live()[0].id)
@@ -102,6 +110,7 @@ KEEPING: dict[str, tuple[Story, str, str]] = {
     "revoked in the portal": (revoked_in_the_portal, "support", "SAPERLY_API_KEY"),
     "edited in the portal": (edited_in_the_portal, "support", "SAPERLY_API_KEY"),
     "rotation requested": (rotation_requested, "support", "SAPERLY_API_KEY"),
+    "rotated in one step": (rotated_in_one_step, "support", "SAPERLY_API_KEY"),
 }
 ENDING: dict[str, tuple[Story, int]] = {
     "deleted": (deleted, 0),

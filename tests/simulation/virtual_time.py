@@ -13,6 +13,10 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
+_SHORTEST = 1e-6
+"""Seconds. What a clock that runs by itself would let pass anyway."""
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """``select`` never waits: it notes how long it was asked to."""
 
@@ -51,7 +55,8 @@ class LoopClock:
         return asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds))
+        # The event loop takes a timer within the resolution of its clock for due: nothing would pass, for ever.
+        await asyncio.sleep(max(_SHORTEST, seconds) if seconds > 0 else 0.0)
 
     def jump(self, by: timedelta) -> None:
         """Step the wall clock only."""

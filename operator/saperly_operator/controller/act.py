@@ -21,7 +21,9 @@ from saperly_operator.controller import (
     act_mint,
     act_restart,
     act_retire,
+    act_rotate,
     act_secret,
+    act_secret_removal,
     act_status,
     act_update,
 )
@@ -36,6 +38,7 @@ Effect = (
     | steps.StoreIntent
     | steps.TakeOver
     | steps.Mint
+    | steps.Rotate
     | steps.WriteSecret
     | steps.Record
     | steps.Fence
@@ -46,6 +49,7 @@ Effect = (
     | steps.ClaimSecret
     | steps.AdoptKey
     | steps.AdoptOrphans
+    | steps.AdoptSuccessors
     | steps.RepairSecret
     | steps.MoveSecret
     | steps.DeleteStraySecret
@@ -85,6 +89,8 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
             return act_mint.take_over(tools, observed, decision)
         case steps.Mint():
             return act_mint.mint(tools, observed, step, decision)
+        case steps.Rotate():
+            return act_rotate.rotate(tools, observed, step, decision)
         case steps.WriteSecret():
             return act_secret.write_secret(tools, observed, step)
         case steps.Fence():
@@ -94,19 +100,21 @@ def _effect(  # noqa: C901, PLR0911, PLR0912 (one case a step: a table, and asse
         case steps.MoveSecret():
             return act_secret.move_secret(tools, observed, step)
         case steps.DeleteStraySecret():
-            return act_secret.delete_stray_secret(tools, observed, step)
+            return act_secret_removal.delete_stray_secret(tools, observed, step)
         case steps.WithdrawPrevious():
-            return act_secret.withdraw_previous(tools, observed, step)
+            return act_secret_removal.withdraw_previous(tools, observed, step)
         case steps.DeleteSecret():
-            return act_secret.delete_secret(tools, observed, step)
+            return act_secret_removal.delete_secret(tools, observed, step)
         case steps.ReleaseSecret():
-            return act_secret.release_secret(tools, observed, step)
+            return act_secret_removal.release_secret(tools, observed, step)
         case steps.Record():
             return act_status.record(tools, observed, step, decision)
         case steps.AbandonIntent():
             return act_status.abandon_intent(tools, observed, step, decision)
         case steps.AdoptOrphans():
             return act_status.adopt_orphans(tools, observed, step, decision)
+        case steps.AdoptSuccessors():
+            return act_status.adopt_successors(tools, observed, step, decision)
         case steps.LookAtWorkloads():
             return act_restart.look_at_workloads(tools, observed, step)
         case steps.Restart():

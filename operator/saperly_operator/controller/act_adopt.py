@@ -7,8 +7,8 @@ between any two lines leaves a Secret with a record, which no sweep takes for an
 from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_retire import put_off
 from saperly_operator.controller.act_secret import read_secret, write_kept
-from saperly_operator.controller.observe import Target, secret_state
 from saperly_operator.controller.secret_body import update_patch
+from saperly_operator.controller.secret_states import Target, secret_state
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key

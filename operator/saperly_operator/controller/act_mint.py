@@ -24,10 +24,15 @@ from saperly_operator.lifecycle.references import minted_ref, retiring
 from saperly_operator.lifecycle.steps import Decision, Mint, Preflight, StoreIntent
 from saperly_operator.lifecycle.transitions import intent_abandoned, intent_stored, intent_taken_over, next_failure
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key_status import Intent
+from saperly_operator.resources import saperly_key_status as key_status
 from saperly_operator.saperly.errors import SaperlyError
-from saperly_operator.saperly.models import MintRequest
+from saperly_operator.saperly.models import Environment, MintRequest
 from saperly_operator.saperly.outcome import Minted, Redacted
+
+_GATES = {
+    key_status.Operation.MINT: Operation.MINT,
+    key_status.Operation.ROTATE: Operation.ROTATE,
+}
 
 
 async def add_finalizer(tools: Tools, observed: Observed) -> None:
@@ -46,7 +51,7 @@ async def add_finalizer(tools: Tools, observed: Observed) -> None:
 
 
 async def preflight(tools: Tools, observed: Observed, step: Preflight) -> None:
-    """Reserve a mint's turn, then let the API server say whether the Secret could be written."""
+    """Reserve a turn, then let the API server say whether the Secret could be written."""
     scratch, key = tools.scratch(observed), observed.key
     handle = tools.handle(key, step.provider, step.service_key)
     if handle is None:
@@ -54,7 +59,7 @@ async def preflight(tools: Tools, observed: Observed, step: Preflight) -> None:
     if scratch.turn is not None:
         scratch.turn.give_back(tools.clock.monotonic())
         scratch.turn = None
-    turn = handle.gate.ask(Operation.MINT, tools.clock.monotonic())
+    turn = handle.gate.ask(_GATES[step.operation], tools.clock.monotonic())
     if not isinstance(turn, Granted):
         return  # another object was first: the next look waits
     refused: PreflightRefused | None = None
@@ -76,7 +81,7 @@ async def preflight(tools: Tools, observed: Observed, step: Preflight) -> None:
         scratch.preflight = refused
         return
     # Crash here: a reserved turn is lost with the process, which costs nothing but that turn.
-    scratch.turn, scratch.preflight = Turn(handle.gate, turn), PreflightPassed(tools.clock.now())
+    scratch.turn, scratch.preflight = Turn(handle.gate, turn), PreflightPassed(tools.clock.now(), step.operation)
 
 
 async def _dry_run(tools: Tools, observed: Observed) -> None:
@@ -119,7 +124,7 @@ async def mint(tools: Tools, observed: Observed, step: Mint, decision: Decision)
     handle = tools.handle(observed.key, intent.provider, intent.service_key)
     if handle is None or handle.material != intent.material:
         return  # replaced since it was observed: the next look deals with it
-    turn = scratch.take_turn(handle.gate, tools.clock.monotonic())
+    turn = scratch.take_turn(handle.gate, Operation.MINT, tools.clock.monotonic())
     try:
         # Crash here: the outcome is unknown. The next process replays: the plaintext if nothing had arrived, else a
         # redacted answer, after which the key is retired and another minted.
@@ -137,23 +142,30 @@ async def mint(tools: Tools, observed: Observed, step: Mint, decision: Decision)
         return
     match outcome:
         case Minted():
-            await _take_minted(tools, observed, decision, intent, outcome)
+            asked = MintRequest.model_validate_json(intent.request).environment
+            await take_minted(tools, observed, decision, outcome, asked)
         case Redacted(key):
             scratch.redacted = RedactedKey(intent.serial, key)
 
 
-async def _take_minted(tools: Tools, observed: Observed, decision: Decision, intent: Intent, outcome: Minted) -> None:
-    scratch = tools.scratch(observed)
-    asked = MintRequest.model_validate_json(intent.request).environment
+async def take_minted(
+    tools: Tools, observed: Observed, decision: Decision, outcome: Minted, asked: Environment | None
+) -> None:
+    """A plaintext came: it is kept until the Secret has it, unless it is not of the environment ``asked`` for."""
+    scratch, status = tools.scratch(observed), observed.key.status
+    intent = status.intent
+    if intent is None:
+        return
     misfit = outcome.misfit(asked) if asked is not None else None
     if misfit is None:
         # Crash here: the plaintext is lost with this process. Replayed, redacted, retired; one more mint.
         scratch.hold(HeldKey(intent.serial, outcome.key), outcome.plaintext)
         return
     message = f"Saperly minted a key of the wrong {misfit}; it is revoked. Check the provider's environment."
-    lost = retiring(minted_ref(outcome.key, intent), reasons.ENVIRONMENT_MISMATCH, tools.clock.now())
+    ref = minted_ref(outcome.key, intent, status.current)
+    lost = retiring(ref, reasons.ENVIRONMENT_MISMATCH, tools.clock.now())
     failure = next_failure(
-        observed.key.status,
+        status,
         reasons.ENVIRONMENT_MISMATCH,
         tools.clock.now() + tools.timings.backoff_first,
         message=message,
@@ -161,7 +173,7 @@ async def _take_minted(tools: Tools, observed: Observed, decision: Decision, int
     )
     await tools.statuses.store(
         observed.key,
-        intent_abandoned(observed.key.status, (lost,), failure),
+        intent_abandoned(status, (lost,), failure),
         Standing.of(observed, replace(decision, reason=reasons.ENVIRONMENT_MISMATCH, message=message)),
     )
     scratch.close_intent()

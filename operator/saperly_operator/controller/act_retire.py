@@ -10,7 +10,7 @@ from enum import Enum
 
 from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_idle import is_put_off_by_use
-from saperly_operator.controller.observe import kept_target, previous_places
+from saperly_operator.controller.secret_states import kept_target, previous_places
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
@@ -22,6 +22,7 @@ from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.naming import Owner, Tag, released_name
 from saperly_operator.lifecycle.observed import Observed
+from saperly_operator.lifecycle.references import rotated_away
 from saperly_operator.lifecycle.steps import Decision, ReleaseKey, RemoveFinalizer, Retire, RevokeCurrent
 from saperly_operator.lifecycle.transitions import key_gone, key_hidden, retirement_held
 from saperly_operator.resources import annotations, reasons
@@ -54,7 +55,7 @@ def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str
     key = observed.key
     if _may_revoke_all(observed):
         return None
-    for name in {key.secret_name, kept_target(key).secret}:
+    for name in sorted({key.secret_name, kept_target(key).secret, *observed.stray_secrets}):
         view = tools.cache.secret((key.namespace, name))
         if view is not None and _names_what_it_holds(view, entry):
             return f"it is the key in the Secret {name}"
@@ -102,7 +103,7 @@ async def _revoke(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef,
         if not _may_revoke_all(observed) and await is_put_off_by_use(tools, observed, handle, ref, decision):
             return
         # Crash here: revoked, and status still lists it. The next DELETE answers 404, GET shows revoked_at: done.
-        gone = await _is_revoked_now(tools, handle, ref)
+        gone = await _is_dead_already(tools, observed, handle, ref) or await _is_revoked_now(tools, handle, ref)
     except GateShut as shut:
         put_off(tools, observed, retire_work(ref), shut)
         return
@@ -152,6 +153,14 @@ async def _closer_look(tools: Tools, observed: Observed, handle: Handle, ref: Ke
         return _Finding.NOTHING
     idle = tools.clock.now() - row.last_used_at
     return _Finding.IN_USE if idle < tools.timings.idle_before_revoke else _Finding.NOTHING
+
+
+async def _is_dead_already(tools: Tools, observed: Observed, handle: Handle, ref: KeyRef) -> bool:
+    """A key that was replaced in one step needs no revoke, and the vendor's own row says so."""
+    if not rotated_away(observed.key.status, ref.id):
+        return False
+    row = await look_at_key(handle, ref.id, tools.clock)
+    return row.revoked_at is not None
 
 
 async def _is_revoked_now(tools: Tools, handle: Handle, ref: KeyRef) -> bool:

@@ -8,7 +8,6 @@ write either is in the Secret it read, or will fail.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from saperly_operator.controller.observe import Target, kept_target, owned_record, secret_state
 from saperly_operator.controller.refusals import Refusal, altered_refusal, foreign_refusal, refusal_of
 from saperly_operator.controller.secret_body import (
     carried_previous,
@@ -18,24 +17,29 @@ from saperly_operator.controller.secret_body import (
     record_of,
     update_patch,
 )
+from saperly_operator.controller.secret_states import Target, kept_target, owned_record, secret_state
 from saperly_operator.controller.tools import Tools
 from saperly_operator.kube import errors as kube_errors
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS, SECRETS, Object
 from saperly_operator.kube.secrets import SecretView, entry
-from saperly_operator.lifecycle.observed import HeldKey, Observed, PreflightRefused, SecretForeign
+from saperly_operator.lifecycle.observed import (
+    HeldKey,
+    Observed,
+    PreflightRefused,
+    SecretForeign,
+    SecretOwned,
+    SecretState,
+)
 from saperly_operator.lifecycle.references import minted_ref
 from saperly_operator.lifecycle.steps import (
-    DeleteSecret,
-    DeleteStraySecret,
     MoveSecret,
-    ReleaseSecret,
-    WithdrawPrevious,
     WriteSecret,
 )
+from saperly_operator.lifecycle.transitions_rotation import ends_at_once
 from saperly_operator.resources import annotations
-from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources.saperly_key import DeletionPolicy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import Intent, SecretStatus
-from saperly_operator.resources.secret_record import RECORD_ANNOTATIONS, fingerprint, plaintext_digest
+from saperly_operator.resources.secret_record import fingerprint, plaintext_digest
 from saperly_operator.saperly.concealed import Plaintext
 
 
@@ -77,19 +81,21 @@ async def _deliver(
         # Taken over, or recreated: the other process declares this key lost and retires it. Never write it now.
         scratch.close_intent()
         return None
-    if fresh.is_being_deleted or fresh.secret_name != key.secret_name:
+    if _is_ending(fresh, intent) or fresh.secret_name != key.secret_name:
         return None  # the next look decides anew, with the plaintext still in hand
     view = SecretView.of(existing) if existing is not None else None
     if view is not None:
         target = Target(fresh.secret_name, fresh.spec.secret.key)
         if isinstance(secret_state(view, fresh, target, observed.myself.installation), SecretForeign):
             return foreign_refusal(fresh.secret_name)
-    ref = minted_ref(held.key, intent)
+    ref = minted_ref(held.key, intent, fresh.status.current)
     digest = plaintext_digest(plaintext.reveal().encode())
     record = record_of(fresh, ref, observed.myself.installation, digest).write()
     # Crash here: the Secret may hold the key, status does not say so. The next process replays, gets the id without a
     # plaintext, finds that id in the Secret, and records it.
-    data = plaintext_data(fresh, plaintext) | previous_data(fresh, existing)
+    data = plaintext_data(fresh, plaintext)
+    if not ends_at_once(fresh, ref):
+        data |= previous_data(fresh, existing)
     written = SecretView.of(await _put(tools, fresh, view, record, data))
     tools.cache.put_secret(written)
     if written.digests.get(fresh.spec.secret.key) != digest:
@@ -99,6 +105,12 @@ async def _deliver(
     kept = SecretStatus(name=fresh.secret_name, key=fresh.spec.secret.key, fingerprint=mark)
     scratch.held, scratch.plaintext = replace(held, written=kept), None
     return None
+
+
+def _is_ending(fresh: SaperlyKey, intent: Intent) -> bool:
+    """Nothing is delivered any more; but with ``Orphan`` a Secret is not left with a key that was rotated away."""
+    keeps = fresh.spec.deletion_policy is DeletionPolicy.ORPHAN and intent.rotates is not None
+    return fresh.is_being_deleted and not keeps
 
 
 def _is_ours(fresh: SaperlyKey, key: SaperlyKey, intent: Intent) -> bool:
@@ -129,18 +141,30 @@ async def read_secret(tools: Tools, namespace: str, name: str) -> Object | None:
 
 
 async def fence(tools: Tools, observed: Observed) -> None:
-    """Touch the Secret: a write that another process prepared under the version before must fail from now on."""
+    """Touch the Secret: a write that another process prepared under the version before must fail from now on.
+
+    Also the one where the plaintext was wanted before the spec named another place.
+    """
     key, scratch = observed.key, tools.scratch(observed)
-    view = tools.cache.secret((key.namespace, key.secret_name))
     intent = key.status.intent
-    if view is None or intent is None or scratch.redacted is None:
+    if intent is None or scratch.redacted is None:
         return
     mark = {annotations.FENCED_BY: f"{intent.serial}.{intent.holder}"}
-    patch = {"metadata": {"uid": view.uid, "resourceVersion": view.version, "annotations": mark}}
-    # Crash here: a Secret with one more annotation. The next process fences again, under its own name.
-    body = await tools.kube.patch(SECRETS, key.namespace, view.name, patch, options=PLAIN)
-    tools.cache.put_secret(SecretView.of(body))
+    for name, state in _places(observed).items():
+        view = tools.cache.secret((key.namespace, name))
+        if view is None or not isinstance(state, SecretOwned):
+            continue
+        patch = {"metadata": {"uid": view.uid, "resourceVersion": view.version, "annotations": mark}}
+        # Crash here: a Secret with one more annotation. The next process fences again, under its own name.
+        body = await tools.kube.patch(SECRETS, key.namespace, view.name, patch, options=PLAIN)
+        tools.cache.put_secret(SecretView.of(body))
     scratch.redacted = replace(scratch.redacted, fenced=True)
+
+
+def _places(observed: Observed) -> dict[str, SecretState | None]:
+    """The Secrets that may hold this object's plaintext, and what each is to it; two entries of one Secret once."""
+    before = kept_target(observed.key).secret
+    return {before: observed.former_secret, observed.key.secret_name: observed.secret}
 
 
 async def repair_secret(tools: Tools, observed: Observed) -> None:
@@ -191,7 +215,7 @@ async def _create_moved(tools: Tools, observed: Observed, body: Object) -> None:
     try:
         written = await tools.kube.create(SECRETS, observed.key.namespace, body)
     except (kube_errors.Refused, kube_errors.Unavailable, kube_errors.NotFound) as error:
-        _put_off(tools, observed, error, observed.key.secret_name)
+        put_secret_off(tools, observed, error, observed.key.secret_name)
         return
     tools.cache.put_secret(SecretView.of(written))
     tools.scratch(observed).succeeded("write")
@@ -202,77 +226,16 @@ async def write_kept(tools: Tools, observed: Observed, view: SecretView, patch: 
     try:
         body = await tools.kube.patch(SECRETS, view.namespace, view.name, patch, options=PLAIN)
     except (kube_errors.Refused, kube_errors.Unavailable) as error:
-        _put_off(tools, observed, error, view.name)
+        put_secret_off(tools, observed, error, view.name)
         return
     tools.cache.put_secret(SecretView.of(body))
     tools.scratch(observed).succeeded("write")
 
 
-def _put_off(tools: Tools, observed: Observed, error: kube_errors.KubeError, name: str) -> None:
+def put_secret_off(tools: Tools, observed: Observed, error: kube_errors.KubeError, name: str) -> None:
     """A Secret cannot be changed for now; what is refused is shown with its reason."""
     scratch, now = tools.scratch(observed), tools.clock.now()
     is_refused = not isinstance(error, kube_errors.Unavailable)
     refusal = refusal_of(error, name)
     scratch.write_refused = PreflightRefused(now, refusal.reason, refusal.message) if is_refused else None
     scratch.failed("write", now, tools.timings)
-
-
-async def withdraw_previous(tools: Tools, observed: Observed, step: WithdrawPrevious) -> None:
-    """Take an old plaintext out of the Secret, if it is still what was decided about."""
-    key = observed.key
-    existing = await read_secret(tools, key.namespace, step.secret)
-    if existing is None:
-        return
-    view = SecretView.of(existing)
-    digest = view.digests.get(step.entry)
-    if digest is None or fingerprint(key.metadata.uid, digest) != step.fingerprint:
-        return  # the next look decides
-    metadata = {"uid": view.uid, "resourceVersion": view.version}
-    # Crash here: it is out, and status does not say since when. The next look sees it, and counts from then.
-    await write_kept(tools, observed, view, {"metadata": metadata, "data": {step.entry: None}})
-
-
-async def delete_stray_secret(tools: Tools, observed: Observed, step: DeleteStraySecret) -> None:
-    """Remove what a move left behind, once more proven to be ours and not in use."""
-    key = observed.key
-    existing = await read_secret(tools, key.namespace, step.name)
-    if existing is None or step.name in (key.secret_name, kept_target(key).secret):
-        return
-    view = SecretView.of(existing)
-    if owned_record(view, key, observed.myself.installation) is not None:
-        await _delete(tools, observed, view)
-
-
-async def delete_secret(tools: Tools, observed: Observed, step: DeleteSecret) -> None:
-    """The keys are gone; so goes the Secret."""
-    view = tools.cache.secret((observed.key.namespace, step.name))
-    if view is not None:
-        # Crash here: no Secret, the finalizer is left. The next look takes it away.
-        await _delete(tools, observed, view)
-
-
-async def _delete(tools: Tools, observed: Observed, view: SecretView) -> None:
-    try:
-        await tools.kube.delete(SECRETS, view.namespace, view.name, uid=view.uid, version=view.version)
-    except kube_errors.NotFound:
-        pass
-    except (kube_errors.Refused, kube_errors.Unavailable) as error:
-        _put_off(tools, observed, error, view.name)
-        return
-    tools.cache.drop_secret((view.namespace, view.name))
-
-
-async def release_secret(tools: Tools, observed: Observed, step: ReleaseSecret) -> None:
-    """Take our record and label off: from here on the Secret is its user's."""
-    view = tools.cache.secret((observed.key.namespace, step.name))
-    if view is None:
-        return
-    gone = dict.fromkeys((*RECORD_ANNOTATIONS, annotations.FENCED_BY, annotations.APPLIED))
-    metadata = {
-        "uid": view.uid,
-        "resourceVersion": view.version,
-        "annotations": gone,
-        "labels": {annotations.MANAGED_BY_LABEL: None},
-    }
-    # Crash here: the Secret is released, the finalizer is left. The next look takes it away.
-    await write_kept(tools, observed, view, {"metadata": metadata})

@@ -7,8 +7,9 @@ from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing, condition
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
 from saperly_operator.lifecycle.redelivery import redelivered
-from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, Decision, Record
+from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, AdoptSuccessors, Decision, Record
 from saperly_operator.lifecycle.transitions import intent_abandoned, key_delivered, next_failure, orphans_adopted
+from saperly_operator.lifecycle.transitions_rotation import successors_adopted
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 
@@ -16,7 +17,7 @@ from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
 async def record(tools: Tools, observed: Observed, step: Record, decision: Decision) -> None:
     """Status names the key that the Secret holds; the one before it is on its way out."""
     key, now = observed.key, tools.clock.now()
-    status = key_delivered(key, step.current, step.secret, now, _previous_key(observed))
+    status = key_delivered(key, step.current, step.secret, now, _previous_key(observed, step.secret.name))
     status = status.changed(redelivered=redelivered(key.status, now, tools.timings))
     standing = Standing.delivered(step.secret.name)
     # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
@@ -25,12 +26,14 @@ async def record(tools: Tools, observed: Observed, step: Record, decision: Decis
     tools.scratch(observed).workloads.clear()
 
 
-def _previous_key(observed: Observed) -> str | None:
+def _previous_key(observed: Observed, written: str) -> str | None:
     """Where the Secret that was just written keeps the plaintext that status still has for the current one."""
-    kept = observed.key.status.secret
-    if kept is None or not isinstance(observed.secret, SecretOwned):
+    kept, secret = observed.key.status.secret, observed.secret
+    if written != observed.key.secret_name:
+        secret = observed.former_secret or secret
+    if kept is None or not isinstance(secret, SecretOwned):
         return None
-    return next((place for place, mark in observed.secret.previous.items() if mark == kept.fingerprint), None)
+    return next((place for place, mark in secret.previous.items() if mark == kept.fingerprint), None)
 
 
 def _delivery(before: SaperlyKeyStatus, step: Record, decision: Decision) -> Occurrence:
@@ -65,4 +68,14 @@ async def adopt_orphans(tools: Tools, observed: Observed, step: AdoptOrphans, de
         orphans_adopted(observed.key.status, step.orphans),
         Standing.beside(observed, decision),
         Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message),
+    )
+
+
+async def adopt_successors(tools: Tools, observed: Observed, step: AdoptSuccessors, decision: Decision) -> None:
+    """Account for what a list shows in the place of a key; usually one, none when somebody else ended it."""
+    await tools.statuses.store(
+        observed.key,
+        successors_adopted(observed.key.status, step.replaced, step.found),
+        Standing.beside(observed, decision),
+        Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message) if step.found else None,
     )

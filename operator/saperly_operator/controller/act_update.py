@@ -17,6 +17,7 @@ from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.observed import Observed
 from saperly_operator.lifecycle.steps import Decision, InspectKey, NoteSweep, UpdateKey
 from saperly_operator.lifecycle.transitions import (
+    attributes_claimed,
     attributes_sent,
     failed,
     key_hidden,
@@ -35,6 +36,15 @@ async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision
     scratch, key_id, work = tools.scratch(observed), step.ref.id, update_work(step.ref)
     handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
     if handle is None:
+        return
+    if not set(step.managed) <= set(step.ref.managed_attributes):
+        # What is set for the first time is remembered first: sent before, and taken out of the spec before status could
+        # say so, it would stay at the vendor for ever. Crash here: it is cleared once for nothing.
+        await tools.statuses.store(
+            observed.key,
+            attributes_claimed(observed.key.status, step.ref, step.managed),
+            Standing.of(observed, decision),
+        )
         return
     try:
         # Crash here: changed at the vendor, unknown here. The same PATCH is sent once more.

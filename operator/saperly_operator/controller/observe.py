@@ -5,12 +5,10 @@ step 4): whoever wrote the Secret under an intent stored that intent before, so 
 cannot know less than the Secret shows.
 """
 
-from dataclasses import dataclass
-
 from saperly_operator.clock import Clock
 from saperly_operator.controller.cache import Cache, ObjectKey, ProviderKey, claimed_secret
 from saperly_operator.controller.scratch import Scratchpads
-from saperly_operator.controller.secret_metadata import metadata_in_sync
+from saperly_operator.controller.secret_states import Target, kept_target, owned_record, secret_state
 from saperly_operator.controller.service_keys import ServiceKeys
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube, Object
 from saperly_operator.kube.errors import NotFound
@@ -26,25 +24,13 @@ from saperly_operator.lifecycle.observed import (
     ProviderPresent,
     ProviderState,
     SecretAbsent,
-    SecretForeign,
-    SecretOwned,
     SecretState,
     ServiceKeyName,
     ServiceKeyState,
 )
-from saperly_operator.resources import annotations
 from saperly_operator.resources.base import InvalidResourceError
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import ProviderKind, ProviderRef, SaperlyKey
-from saperly_operator.resources.secret_record import SecretRecord, fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A place that may hold this object's plaintext."""
-
-    secret: str
-    entry: str
 
 
 class Observer:
@@ -217,76 +203,6 @@ def entry_key(name: ServiceKeyName, namespace: str) -> tuple[ProviderKey, str]:
     """The registry's key for a provider as written in status, and one of its entries."""
     provider, entry = name
     return (provider_key_of(ProviderRef.parse(provider), namespace), entry)
-
-
-def kept_target(key: SaperlyKey) -> Target:
-    """Where the plaintext is by status; where it is to be before there is any."""
-    kept = key.status.secret
-    return Target(key.secret_name, key.spec.secret.key) if kept is None else Target(kept.name, kept.key)
-
-
-def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation: str) -> SecretState:
-    """What a Secret is to this object."""
-    digest = view.digests.get(target.entry)
-    mark = None if digest is None else fingerprint(key.metadata.uid, digest)
-    record = owned_record(view, key, installation)
-    kept = key.status.secret
-    # Its record was stripped, but its data still fits what only we could have written: it is ours, and repaired.
-    proven = kept is not None and kept.name == view.name and mark is not None and mark == kept.fingerprint
-    if view.type != key.spec.secret.type or (record is None and not proven):
-        return SecretForeign(
-            owner=view.record.owner if view.record is not None else None,
-            adoptable=view.annotations.get(annotations.ADOPT_FOR) == key.name,
-            is_dependent=view.is_dependent,
-            has_entry=digest is not None,
-            fingerprint=mark,
-            immutable=view.immutable,
-        )
-    return SecretOwned(
-        record=record,
-        fingerprint=mark,
-        metadata_in_sync=record is not None and metadata_in_sync(view, key) and _names_current(record, key),
-        intact=record is not None and digest is not None and record.fits(digest),
-        immutable=view.immutable,
-        elsewhere=None if proven else _elsewhere(view, key, target),
-        written_by=view.writers.get(target.entry),
-        previous={
-            name: fingerprint(key.metadata.uid, view.digests[name])
-            for name in previous_places(key)
-            if name != target.entry and name in view.digests
-        },
-    )
-
-
-def _elsewhere(view: SecretView, key: SaperlyKey, target: Target) -> str | None:
-    """Another entry of the Secret with the very plaintext that status knows: a rename that was undone on its way."""
-    kept, not_here = key.status.secret, {target.entry, *previous_places(key)}
-    if kept is None or kept.name != view.name:
-        return None
-    found = (
-        name for name, digest in view.digests.items() if fingerprint(key.metadata.uid, digest) == kept.fingerprint
-    )
-    return next((name for name in sorted(found) if name not in not_here), None)
-
-
-def previous_places(key: SaperlyKey) -> tuple[str, ...]:
-    """The keys of a Secret's data under which an old plaintext may be: the one that the spec names, and earlier ones."""
-    places = (key.spec.secret.previous_key, *(old.previous_key for old in key.status.retiring))
-    return tuple({place: None for place in places if place is not None})
-
-
-def _names_current(record: SecretRecord, key: SaperlyKey) -> bool:
-    """Whether the record names the key that status does; while there is none, nobody can say."""
-    current = key.status.current
-    return current is None or key.status.intent is not None or record.key_id == current.id
-
-
-def owned_record(view: SecretView, key: SaperlyKey, installation: str) -> SecretRecord | None:
-    """The Secret's record, when it names this very object and this installation."""
-    record = view.record
-    if record is None or record.owner != str(Owner(key.namespace, key.name)) or record.installation != installation:
-        return None
-    return record
 
 
 def _seniority(body: Object, owner: str | None) -> tuple[bool, bool, str, str]:

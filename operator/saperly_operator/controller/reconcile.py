@@ -15,7 +15,7 @@ from saperly_operator.controller.observe import entry_key, provider_key_of
 from saperly_operator.controller.providers import Providers
 from saperly_operator.controller.scratch import Scratch
 from saperly_operator.controller.tools import Tools
-from saperly_operator.kube.errors import Conflict, NotFound
+from saperly_operator.kube.errors import Conflict, KubeError, NotFound
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.decide import decide
@@ -50,16 +50,19 @@ class Reconciler:
         self._providers = providers
         self._sweeps = sweeps
         self._is_stopping = is_stopping
+        self._unsure: set[ObjectKey] = set()
+        """Objects of which a write failed without an answer: it may have been stored, and no watch has shown it yet."""
 
     async def reconcile(self, key: ObjectKey) -> float | None:
         """Look at ``key`` until it rests. Returns in how many seconds to look again, None for not before an event.
 
         Raises KubeError when the Kubernetes API did not do as asked.
         """
-        live = False
+        live = key in self._unsure
         await self._learn_provider(key)
         for _ in range(_MAX_STEPS):
             observed = await self._look(key, live=live)
+            self._unsure.discard(key)
             if observed is None:
                 return None
             if self._holds_for_nothing(observed):
@@ -124,6 +127,10 @@ class Reconciler:
             await act(self._tools, observed, effect, decision)
         except (Conflict, NotFound):
             return True
+        except KubeError:
+            # What was closed for good must not be sent again because a stale look shows it open.
+            self._unsure.add((observed.key.namespace, observed.key.name))
+            raise
         return False
 
     async def _rest(self, observed: Observed, decision: Decision) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from saperly_operator.budget.gate import Gate, Granted
+from saperly_operator.budget.operation import Operation
 from saperly_operator.lifecycle.adoption import AdoptionRefused
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.observed import (
@@ -38,7 +39,7 @@ _TURN_VALID = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A mint's reserved turn, and the gate that granted it."""
+    """A reserved turn to mint or to rotate, and the gate that granted it."""
 
     gate: Gate
     granted: Granted
@@ -127,15 +128,16 @@ class Scratch:
         """A minted key's plaintext, until the Secret has it."""
         self.held, self.plaintext, self.redacted = held, plaintext, None
 
-    def take_turn(self, gate: Gate, now: float) -> Granted | None:
-        """The reserved turn, if it is one of ``gate`` and still fresh; one that is neither is given back.
+    def take_turn(self, gate: Gate, operation: Operation, now: float) -> Granted | None:
+        """The reserved turn, if it is one of ``gate`` for that operation and still fresh; any other is given back.
 
         The gate counted it when it was granted: used much later, the vendor would count one more in its own hour.
         """
         turn, self.turn = self.turn, None
         if turn is None:
             return None
-        if turn.gate is gate and now - turn.granted.at <= _TURN_VALID:
+        is_meant = turn.gate is gate and turn.granted.operation is operation
+        if is_meant and now - turn.granted.at <= _TURN_VALID:
             return turn.granted
         turn.give_back(now)
         return None

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from saperly_operator.controller.observe import kept_target
 from saperly_operator.controller.secret_metadata import (
     patched_annotations,
     patched_labels,
     wanted_annotations,
     wanted_labels,
 )
+from saperly_operator.controller.secret_states import kept_target
 from saperly_operator.kube.api import Object
 from saperly_operator.kube.secrets import SecretView, encoded, entry
 from saperly_operator.lifecycle.naming import Owner

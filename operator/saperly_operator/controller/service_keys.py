@@ -170,14 +170,14 @@ class ServiceKeys:
         if handle is None:
             return problem
         manage = self._closed(handle, Operation.REVOKE)
-        mint = self._closed(handle, Operation.MINT)
+        mint, rotate = self._closed(handle, Operation.MINT), self._closed(handle, Operation.ROTATE)
         soon, doubt = self._clock.now() + timedelta(minutes=1), self._doubts.get(entry)
         if doubt is not None:
             # Whatever it answers would be said of other keys than those that status knows.
-            mint = manage = GateClosed(soon, doubt.reason, doubt.message, needs_person=True)
+            mint = rotate = manage = GateClosed(soon, doubt.reason, doubt.message, needs_person=True)
         if problem is not None:
-            mint = GateClosed(soon, problem.reason, problem.message, needs_person=True)
-        return ServiceKeyUsable(handle.prefix, handle.material, mint=mint, manage=manage)
+            mint = rotate = GateClosed(soon, problem.reason, problem.message, needs_person=True)
+        return ServiceKeyUsable(handle.prefix, handle.material, mint=mint, manage=manage, rotate=rotate)
 
     def _closed(self, handle: Handle, operation: Operation) -> GateClosed | None:
         now = self._clock.monotonic()

@@ -111,6 +111,9 @@ def controller_manager(binary: Path, layout: Layout, kubeconfig: Path) -> list[s
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
         "--node-monitor-period=1s",  # how soon a Ready node loses its not-ready taint
+        # KWOK's nodes report about once in the default grace period of 50 s. On a slow machine that is too late, and a
+        # node that was not Ready for a moment takes its pods along for good: KWOK makes them Ready only once.
+        "--node-monitor-grace-period=1h",
         "--profiling=false",
     ]
 

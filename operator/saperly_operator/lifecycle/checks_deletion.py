@@ -6,7 +6,7 @@ by name and lives on in its Secret, while old keys still end when they were to. 
 
 from saperly_operator.lifecycle.case import Case, first_of
 from saperly_operator.lifecycle.checks_adoption import key_recorded
-from saperly_operator.lifecycle.checks_intent import begun_after, record_if_written, service_key_replaced, swept_keys
+from saperly_operator.lifecycle.checks_intent import begun_after, service_key_replaced, swept_keys
 from saperly_operator.lifecycle.checks_overlap import dates_changed
 from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
 from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, due_at, retire_work
@@ -15,6 +15,8 @@ from saperly_operator.lifecycle.checks_rollout import (
     workload_not_restarted,
     workload_unread,
 )
+from saperly_operator.lifecycle.checks_rotate import successor_listed, successor_unlisted
+from saperly_operator.lifecycle.checks_written import record_if_written
 from saperly_operator.lifecycle.observed import SecretOwned
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
 from saperly_operator.lifecycle.steps import (
@@ -32,6 +34,7 @@ from saperly_operator.lifecycle.steps import (
     Retire,
     RevokeCurrent,
     WaitUntil,
+    WriteSecret,
 )
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import DeletionPolicy
@@ -66,13 +69,27 @@ def _minted_key_in_hand(case: Case) -> Decision | None:
     held, intent = case.observed.memory.held, case.status.intent
     if held is None or intent is None or held.serial != intent.serial:
         return None
+    ref = minted_ref(held.key, intent, case.status.current)
     if held.written is not None:
         # The Secret has it: record that first, so that ``Orphan`` leaves a key that lives.
-        return Decision(Record(minted_ref(held.key, intent), held.written), reasons.REVOKING, "Recording a new key.")
-    entry = retiring(minted_ref(held.key, intent), reasons.PLAINTEXT_LOST, case.now)
+        return Decision(Record(ref, held.written), reasons.REVOKING, "Recording a new key.")
+    if _is_the_only_live_key(case):
+        until = case.not_before("write")
+        step = WriteSecret(intent) if until is None else WaitUntil(until)
+        return Decision(step, reasons.RELEASING, "Writing the new key to the Secret before it is let go.")
+    entry = retiring(ref, reasons.PLAINTEXT_LOST, case.now)
     return Decision(
         AbandonIntent((entry,), reasons.PLAINTEXT_LOST, case.now), reasons.REVOKING, "Revoking a new key."
     )
+
+
+def _is_the_only_live_key(case: Case) -> bool:
+    """With ``Orphan`` a key lives on in its Secret. After a rotation in one step the one in there is dead, and the one in
+    hand the only one that lives; it is given up only where Kubernetes refuses to take it."""
+    held, intent = case.observed.memory.held, case.status.intent
+    orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
+    rotated = intent is not None and intent.rotates is not None
+    return orphaned and rotated and held is not None and held.refused_since is None
 
 
 def _intent_unsettled(case: Case) -> Decision | None:
@@ -109,8 +126,8 @@ def _intent_swept(case: Case) -> Decision | None:
             ReadLive(), reasons.REVOKING, "Looking whether the Secret holds the key of an unfinished mint."
         )
     sweep = case.observed.memory.sweeps.get((intent.provider, intent.service_key))
-    for row in sweep.tagged(intent.serial) if sweep is not None else ():
-        written = record_if_written(case, row)
+    for row in sweep.brought_about(intent) if sweep is not None else ():
+        written = record_if_written(case, intent, row)
         if written is not None:
             return written
     lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
@@ -235,6 +252,8 @@ _CHECKS = (
     _service_key_replaced,
     _intent_unsettled,
     _intent_swept,
+    successor_listed,
+    successor_unlisted,
     _rollout_open,
     _old_key_alive,
     _current_key_alive,

@@ -10,15 +10,15 @@ The histories that this order closes:
 * *No answer at all.* The same request again, backing off; then a sweep, begun after anything still on its way must
   have landed, says which keys carry this serial; they are retired and the serial moves on.
 
-A record in a Secret is never trusted by itself: whoever may edit the Secret could name somebody else's key there.
-It counts once the vendor's own row says that this object's intent minted that id, and the rest of the record fits both:
-an id alone may have been written into the record of the key before.
+What a rotation in one step adds to them is told in ``checks_rotate``, when a Secret is believed to hold the key in
+``checks_written``.
 """
 
 from datetime import datetime, timedelta
 
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.case import Case, first_of, recent_intents
+from saperly_operator.lifecycle.checks_written import delivered_message, record_if_written
 from saperly_operator.lifecycle.observed import SecretOwned, ServiceKeyUnusable, ServiceKeyUsable
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
 from saperly_operator.lifecycle.steps import (
@@ -29,6 +29,7 @@ from saperly_operator.lifecycle.steps import (
     Mint,
     ReadLive,
     Record,
+    Rotate,
     Stall,
     TakeOver,
     WaitUntil,
@@ -36,7 +37,7 @@ from saperly_operator.lifecycle.steps import (
 )
 from saperly_operator.lifecycle.transitions import OF_THE_REQUEST
 from saperly_operator.resources import reasons
-from saperly_operator.resources.saperly_key_status import Intent, KeyRef, SecretStatus
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef
 from saperly_operator.saperly.models import ChildKey
 
 
@@ -68,8 +69,9 @@ def swept_keys(case: Case) -> tuple[KeyRef, ...]:
     """The keys that the intent minted, by the last sweep, apart from those that status already accounts for."""
     intent = _intent(case)
     sweep = case.observed.memory.sweeps.get((intent.provider, intent.service_key))
-    rows = sweep.tagged(intent.serial) if sweep is not None else ()
-    return tuple(minted_ref(row, intent) for row in rows if row.id not in referenced_ids(case.status))
+    rows = sweep.brought_about(intent) if sweep is not None else ()
+    current = case.status.current
+    return tuple(minted_ref(row, intent, current) for row in rows if row.id not in referenced_ids(case.status))
 
 
 def _plaintext_in_hand(case: Case) -> Decision | None:
@@ -81,8 +83,8 @@ def _plaintext_in_hand(case: Case) -> Decision | None:
         if case.now >= given_up:
             return _give_up_writing(case, held.key, given_up + case.timings.write_settle, held.refusal or "")
     if held.written is not None:
-        ref = minted_ref(held.key, intent)
-        return Decision(Record(ref, held.written), reasons.AVAILABLE, _delivered(held.written.name, ref))
+        ref = minted_ref(held.key, intent, case.status.current)
+        return Decision(Record(ref, held.written), reasons.AVAILABLE, delivered_message(held.written.name, ref))
     until = case.not_before("write")
     if until is not None:
         if held.refused_since is not None:
@@ -101,10 +103,10 @@ def _give_up_writing(case: Case, key: ChildKey, settled: datetime, refusal: str)
         return Decision(Stall(settled), reasons.SECRET_WRITE_REFUSED, message)
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.SECRET_WRITE_REFUSED, message)
-    written = record_if_written(case, key)
+    written = record_if_written(case, _intent(case), key)
     if written is not None:
         return written
-    lost = retiring(minted_ref(key, _intent(case)), reasons.PLAINTEXT_LOST, case.now)
+    lost = retiring(minted_ref(key, _intent(case), case.status.current), reasons.PLAINTEXT_LOST, case.now)
     until = case.now + _backoff(case)
     return Decision(
         AbandonIntent((lost,), reasons.SECRET_WRITE_REFUSED, until), reasons.SECRET_WRITE_REFUSED, message
@@ -134,50 +136,40 @@ def _plaintext_lost(case: Case) -> Decision | None:
     if not redacted.fenced:
         if not case.observed.is_live:
             return Decision(ReadLive(), reasons.PLAINTEXT_LOST, looking)
-        if isinstance(case.observed.secret, SecretOwned):
+        if isinstance(case.observed.secret, SecretOwned) or isinstance(case.observed.former_secret, SecretOwned):
             return Decision(Fence(), reasons.PLAINTEXT_LOST, looking)
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.PLAINTEXT_LOST, looking)
-    written = record_if_written(case, row)
+    written = record_if_written(case, intent, row)
     if written is not None:
         return written
-    if row.created_at < intent.started_at - case.timings.identity_tolerance or row.last_used_at is not None:
+    if _is_of_another(row, case):
         message = (
             f"Saperly answers with the key {row.key_prefix}… that is not this request's. Nothing of it is touched."
         )
         return case.stall(reasons.IDENTITY_CONFLICT, message)
-    lost = retiring(minted_ref(row, intent), reasons.PLAINTEXT_LOST, case.now)
+    lost = retiring(minted_ref(row, intent, case.status.current), reasons.PLAINTEXT_LOST, case.now)
     message = "The plaintext of a new key never arrived; that key is revoked and another minted."
     return Decision(AbandonIntent((lost,), reasons.PLAINTEXT_LOST, _next_try(case)), reasons.PLAINTEXT_LOST, message)
 
 
-def record_if_written(case: Case, row: ChildKey) -> Decision | None:
-    """The Secret, read live, holds the key that the vendor says is this intent's: only the record is missing."""
-    secret, intent = case.observed.secret, _intent(case)
-    match secret:
-        case SecretOwned(record=record, fingerprint=str() as fingerprint, intact=True) if record and (
-            record.key_id,
-            record.key_prefix,
-            record.serial,
-        ) == (row.id, row.key_prefix, intent.serial):
-            ref = minted_ref(row, intent)
-            kept = SecretStatus(name=case.key.secret_name, key=case.key.spec.secret.key, fingerprint=fingerprint)
-            return Decision(Record(ref, kept), reasons.AVAILABLE, _delivered(kept.name, ref))
-        case _:
-            return None
-
-
-def _delivered(secret: str, ref: KeyRef) -> str:
-    return f"The key {ref.prefix}… is in Secret {secret}."
+def _is_of_another(row: ChildKey, case: Case) -> bool:
+    """A row that cannot have come about by this intent, or whose plaintext somebody has."""
+    intent = _intent(case)
+    too_old = row.created_at < intent.started_at - case.timings.identity_tolerance
+    return (
+        too_old or row.last_used_at is not None or (intent.rotates is not None and row.rotated_from != intent.rotates)
+    )
 
 
 def _next_try(case: Case) -> datetime:
     """One lost plaintext costs one more mint at once; a second within the hour backs off.
 
-    Counted by the intents of the last hour, which no other failure in between can reset.
+    Counted by the intents of the last hour, which no other failure in between can reset. After a rotation in one step
+    the Secret holds a dead key: its mint never waits.
     """
     recent = recent_intents(case)
-    if len(recent) <= 1:
+    if len(recent) <= 1 or _intent(case).rotates is not None:
         return case.now
     return case.now + exponential(len(recent) - 1, case.timings.backoff_first, case.timings.backoff_limit)
 
@@ -205,8 +197,8 @@ def _replay_forbidden(case: Case) -> Decision | None:
         return access or Decision(step, reasons.OUTCOME_UNKNOWN, message)
     if not case.observed.is_live:
         return Decision(ReadLive(), reasons.OUTCOME_UNKNOWN, message)
-    for row in sweep.tagged(intent.serial):
-        written = record_if_written(case, row)
+    for row in sweep.brought_about(intent):
+        written = record_if_written(case, intent, row)
         if written is not None:
             return written
     lost = tuple(retiring(ref, reasons.OUTCOME_UNKNOWN, case.now) for ref in swept_keys(case))
@@ -237,12 +229,18 @@ def service_key_replaced(case: Case) -> Decision | None:
         case ServiceKeyUsable(material=material) if intent.material and material != intent.material:
             message = (
                 "The service key was replaced while a mint was under way. A key of the former one may be left: "
-                f"look in the Saperly portal for a live key whose name ends in .{intent.serial}]."
+                f"look in the Saperly portal for a live key whose name ends in .{_serial_in_name(case)}]."
             )
             step = AbandonIntent((), reasons.SERVICE_KEY_REPLACED, case.now)
             return Decision(step, reasons.SERVICE_KEY_REPLACED, message)
         case _:
             return None
+
+
+def _serial_in_name(case: Case) -> int:
+    """The serial in the name of what the intent brought about: a rotated key has that of the one before it."""
+    intent, current = _intent(case), case.status.current
+    return current.serial if intent.rotates is not None and current is not None else intent.serial
 
 
 def _mint_put_off(case: Case) -> Decision | None:
@@ -260,25 +258,24 @@ def _mint_put_off(case: Case) -> Decision | None:
     match case.observed.service_key(intent.provider, intent.service_key):
         case ServiceKeyUnusable(reason, message):
             return case.stall(reason, message)
-        case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now and not _has_turn(case):
+        case ServiceKeyUsable() as usable:
+            closed = usable.gate(intent.operation)
+            if closed is None or closed.until <= case.now or case.observed.memory.has_turn:
+                return None
             step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
             return Decision(step, closed.reason, closed.message)
-        case _:
-            return None
-
-
-def _has_turn(case: Case) -> bool:
-    return case.observed.memory.has_turn
 
 
 def _not_answered_yet(case: Case) -> Decision | None:
     intent, minting = _intent(case), "Minting a key at Saperly."
+    if intent.rotates is not None:
+        minting = "Replacing the key at Saperly in one step."
     # The first request goes out on the patch that stored its intent. Later the intent may have been closed, or taken
     # over, by a process that this one knows nothing of while its watch stands still.
     is_fresh = abs(case.now - intent.started_at) < case.timings.preflight_valid
     if not is_fresh and not case.observed.is_live:
         return Decision(ReadLive(), reasons.MINTING, minting)
-    return Decision(Mint(intent), reasons.MINTING, minting)
+    return Decision(Mint(intent) if intent.rotates is None else Rotate(intent), reasons.MINTING, minting)
 
 
 _CHECKS = (

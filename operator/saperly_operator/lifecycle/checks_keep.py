@@ -6,6 +6,7 @@ the plaintext that is there. Only a plaintext that is gone, a schedule, a reques
 
 from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.checks_mint import begin_mint
+from saperly_operator.lifecycle.checks_rotate import begin_rotation
 from saperly_operator.lifecycle.observed import ProviderPresent, SecretAbsent, SecretForeign, SecretOwned, holds
 from saperly_operator.lifecycle.redelivery import deliver_again
 from saperly_operator.lifecycle.rotation import plan_of
@@ -101,13 +102,13 @@ def rotation_requested(case: Case) -> Decision | None:
     request = case.key.rotate_request
     if case.status.current is None or request is None or request == handled:
         return None
-    return begin_mint(case, reasons.ROTATION_REQUESTED)
+    return begin_rotation(case, reasons.ROTATION_REQUESTED)
 
 
 def rotation_due(case: Case) -> Decision | None:
     """The schedule's moment has come. However many were missed, one rotation follows."""
     due = plan_of(case.key, case.status, case.now).due
-    return begin_mint(case, reasons.ROTATION_SCHEDULED) if due is not None and due <= case.now else None
+    return begin_rotation(case, reasons.ROTATION_SCHEDULED) if due is not None and due <= case.now else None
 
 
 def schedule_refused(case: Case) -> Decision | None:

@@ -1,8 +1,10 @@
 """Beginning a mint: everything that must hold before an intent is stored (design, section 4, steps 1 and 2).
 
-Asked by every check that finds a reason to mint (I8 names them all). The order goes from what costs nothing to what
-costs a request: a mint that could not be delivered must never be made.
+Asked by every check that finds a reason to mint (I8 names them all), and by ``checks_rotate`` for a rotation in one
+step. The order goes from what costs nothing to what costs a request: what could not be delivered must never be made.
 """
+
+from dataclasses import dataclass
 
 from saperly_operator.lifecycle.attributes import policy_violation, wanted_attributes
 from saperly_operator.lifecycle.case import Case, recent_intents
@@ -53,21 +55,45 @@ def provider_unfit(case: Case) -> Decision | None:
             return None if violation is None else case.stall(reasons.POLICY_VIOLATED, violation)
 
 
+SPARE_ROOM = 4
+"""Entries beyond ``RETIRING_LIMIT``, still within the schema, for what must not wait for room: the end of an outage, and
+a rotation in one step, which leaves no old key alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is to be begun, why, and with which entry of which provider. ``rotates`` is the id of a key to be replaced in
+    one step; without it a key is minted."""
+
+    provider: ProviderPresent
+    entry: str
+    trigger: str
+    rotates: str | None = None
+
+    @property
+    def operation(self) -> Operation:
+        return Operation.MINT if self.rotates is None else Operation.ROTATE
+
+
 def begin_mint(case: Case, trigger: str) -> Decision:
     """The next step towards a new key, or what stands in its way."""
     unfit, provider = provider_unfit(case), case.observed.provider
     if unfit is not None or isinstance(provider, ProviderAbsent):
         return unfit or case.stall(reasons.PROVIDER_NOT_FOUND, "There is no provider.")
-    entry = provider.spec.service_keys[0].name
+    return begin(case, Beginning(provider, provider.spec.service_keys[0].name, trigger))
+
+
+def begin(case: Case, beginning: Beginning) -> Decision:
+    """The next step towards what is to be begun, or what stands in its way."""
     return (
         _refused_before(case)
         or _too_many_mints(case)
-        or _no_room_to_retire(case)
+        or _no_room_to_retire(case, beginning)
         or _secret_not_ours(case)
-        or _no_turn(case, provider.ref, entry)
+        or _no_turn(case, beginning)
         or _no_finalizer(case)
-        or _secret_unproven(case, provider.ref, entry)
-        or _store_intent(case, provider, entry, trigger)
+        or _secret_unproven(case, beginning)
+        or _store_intent(case, beginning)
     )
 
 
@@ -95,8 +121,9 @@ def _too_many_mints(case: Case) -> Decision | None:
     return Decision(WaitUntil(until), reasons.MINT_LIMIT_REACHED, message)
 
 
-def _no_room_to_retire(case: Case) -> Decision | None:
-    if retiring_room(case) > 0:
+def _no_room_to_retire(case: Case, beginning: Beginning) -> Decision | None:
+    urgent = beginning.rotates is not None or case.observed.current_is_dead
+    if retiring_room(case, SPARE_ROOM if urgent else 0) > 0:
         return None
     message = f"{len(case.status.retiring)} old keys wait to be revoked; nothing new is minted before one is gone."
     return Decision(WaitUntil(case.now + case.timings.recheck), reasons.RETIRING_FULL, message)
@@ -126,21 +153,25 @@ def _secret_not_ours(case: Case) -> Decision | None:
             return None
 
 
-def _no_turn(case: Case, provider: str, entry: str) -> Decision | None:
-    match case.observed.service_key(provider, entry):
+def _no_turn(case: Case, beginning: Beginning) -> Decision | None:
+    match case.observed.service_key(beginning.provider.ref, beginning.entry):
         case ServiceKeyUnusable(reason, message):
             return case.stall(reason, message)
-        case ServiceKeyUsable(mint=closed) if closed is not None and closed.until > case.now and not _has_turn(case):
+        case ServiceKeyUsable() as usable:
+            closed = usable.gate(beginning.operation)
+            if closed is None or closed.until <= case.now or _has_turn(case, beginning):
+                return None
             step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
             return Decision(step, closed.reason, closed.message)
-        case _:
-            return None
 
 
-def _has_turn(case: Case) -> bool:
+def _has_turn(case: Case, beginning: Beginning) -> bool:
     """A turn was reserved by a preflight that is still good: the gate may have closed behind it."""
-    proof = case.observed.memory.preflight
-    return isinstance(proof, PreflightPassed) and case.now < proof.at + case.timings.preflight_valid
+    match case.observed.memory.preflight:
+        case PreflightPassed(at, operation):
+            return operation is beginning.operation and case.now < at + case.timings.preflight_valid
+        case _:
+            return False
 
 
 def _no_finalizer(case: Case) -> Decision | None:
@@ -149,37 +180,42 @@ def _no_finalizer(case: Case) -> Decision | None:
     return Decision(AddFinalizer(), reasons.MINTING, "Preparing to mint a key.")
 
 
-def _secret_unproven(case: Case, provider: str, entry: str) -> Decision | None:
-    preflight = Decision(Preflight(provider, entry), reasons.MINTING, "Preparing to mint a key.")
+def _secret_unproven(case: Case, beginning: Beginning) -> Decision | None:
     match case.observed.memory.preflight:
         case PreflightRefused(at=at, reason=reason, message=message) if case.now < at + case.timings.recheck:
             return Decision(Stall(at + case.timings.recheck), reason, message)
-        case PreflightPassed() if _has_turn(case):
+        case PreflightPassed() if _has_turn(case, beginning):
             return None
         case _:
-            return preflight
+            step = Preflight(beginning.provider.ref, beginning.entry, beginning.operation)
+            return Decision(step, reasons.MINTING, "Preparing to mint a key.")
 
 
-def _store_intent(case: Case, provider: ProviderPresent, entry: str, trigger: str) -> Decision:
+def _store_intent(case: Case, beginning: Beginning) -> Decision:
     installation, owner = case.observed.myself.installation, Owner(case.key.namespace, case.key.name)
-    serial = next_serial(case)
-    usable = case.observed.service_key(provider.ref, entry)
+    serial, provider = next_serial(case), beginning.provider
+    usable = case.observed.service_key(provider.ref, beginning.entry)
     started_at = case.now.replace(microsecond=0)
     attributes = wanted_attributes(case.key, provider.spec, installation, serial)
     intent = Intent(
-        operation=Operation.MINT,
+        operation=beginning.operation,
+        rotates=beginning.rotates,
         serial=serial,
         started_at=started_at,
-        idempotency_key=idempotency_key(installation, owner, serial, started_at),
-        request=attributes.mint_body(provider.spec.environment),
-        service_key=entry,
+        idempotency_key=idempotency_key(installation, owner, serial, started_at, beginning.rotates),
+        request="" if beginning.rotates is not None else attributes.mint_body(provider.spec.environment),
+        service_key=beginning.entry,
         provider=provider.ref,
         material=usable.material if isinstance(usable, ServiceKeyUsable) else "",
         holder=case.observed.myself.holder,
-        trigger=trigger,
+        trigger=beginning.trigger,
         rotate_request=case.key.rotate_request,
     )
-    return Decision(StoreIntent(intent), reasons.MINTING, "Minting a key at Saperly.")
+    return Decision(StoreIntent(intent), reasons.MINTING, _announcement(intent))
+
+
+def _announcement(intent: Intent) -> str:
+    return "Minting a key at Saperly." if intent.rotates is None else "Replacing the key at Saperly in one step."
 
 
 def next_serial(case: Case) -> int:

@@ -46,11 +46,12 @@ def retire_work(entry: KeyRef) -> str:
     return f"retire:{entry.id}"
 
 
-def retiring_room(case: Case) -> int:
-    """How many more keys may be put on their way out. Those that Saperly does not show, or whose service key is gone,
-    do not take up room: they may stay for ever, and a rotation must not wait for them."""
+def retiring_room(case: Case, spare: int = 0) -> int:
+    """How many more keys may be put on their way out; ``spare`` more for what must not wait for room. Those that Saperly
+    does not show, or whose service key is gone, do not take up any: they may stay for ever, and a rotation must not wait
+    for them."""
     waiting = [entry for entry in case.status.retiring if entry.hidden_since is None and _is_reachable(case, entry)]
-    return max(0, min(RETIRING_LIMIT - len(waiting), RETIRING_IN_ALL - len(case.status.retiring)))
+    return max(0, min(RETIRING_LIMIT + spare - len(waiting), RETIRING_IN_ALL - len(case.status.retiring)))
 
 
 def _is_reachable(case: Case, entry: KeyRef) -> bool:

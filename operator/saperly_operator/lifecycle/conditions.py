@@ -60,7 +60,7 @@ class Standing:
         in_place = observed.key_in_place
         secret = observed.secret
         return cls(
-            key_active=observed.key.status.current is not None and not observed.current_is_revoked,
+            key_active=observed.key.status.current is not None and not observed.current_is_gone,
             key_in_place=in_place,
             secret_synced=in_place and isinstance(secret, SecretOwned) and secret.metadata_in_sync,
             reason=decision.reason,

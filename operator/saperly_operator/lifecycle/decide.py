@@ -39,6 +39,7 @@ from saperly_operator.lifecycle.checks_rollout import (
     workload_not_restarted,
     workload_unread,
 )
+from saperly_operator.lifecycle.checks_rotate import rotation_lost, successor_listed
 from saperly_operator.lifecycle.checks_sweep import current_absent, revoked_outside, sweep_unnoted
 from saperly_operator.lifecycle.conditions import available_message
 from saperly_operator.lifecycle.observed import Observed
@@ -139,6 +140,7 @@ OPEN_ENDS: tuple[Check, ...] = (
     dates_changed,
     previous_key_expiring,
     retiring_key_due,
+    successor_listed,
 )
 
 CHECKS: tuple[Check, ...] = (
@@ -147,6 +149,7 @@ CHECKS: tuple[Check, ...] = (
     being_deleted,
     _finalizer_stripped,
     intent_open,
+    rotation_lost,
     *OPEN_ENDS,
     orphan_found,
     sweep_unnoted,

@@ -13,6 +13,7 @@ def noted_moments(status: SaperlyKeyStatus) -> Iterator[datetime]:
     """All of them, in no order."""
     yield from status.recent_intents
     yield from (drift.last_at for drift in status.drift)
+    yield from (lost.since for lost in status.rotation.lost) if status.rotation is not None else ()
     for old in status.retiring:
         yield from (moment for moment in (old.replaced_at, old.overlap_started_at) if moment is not None)
     single = (

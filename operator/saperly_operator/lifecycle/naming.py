@@ -86,9 +86,13 @@ def released_name(name: str) -> str:
     return _TAG.sub("", name).rstrip() or "released"
 
 
-def idempotency_key(installation: str, owner: Owner, serial: int, started_at: datetime) -> str:
-    """The deterministic ``Idempotency-Key`` of a mint: the same intent always replays, another never collides."""
-    parts = ["mint", installation, owner.namespace, owner.name, str(serial), started_at.isoformat()]
+def idempotency_key(
+    installation: str, owner: Owner, serial: int, started_at: datetime, rotates: str | None = None
+) -> str:
+    """The deterministic ``Idempotency-Key`` of a mint, or of rotating the key of the id ``rotates``: the same intent
+    always replays, another never collides."""
+    operation = ["mint"] if rotates is None else ["rotate", rotates]
+    parts = [*operation, installation, owner.namespace, owner.name, str(serial), started_at.isoformat()]
     return "saperly-operator-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 

@@ -14,17 +14,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from saperly_operator.lifecycle.adoption import AdoptionRefused
+from saperly_operator.lifecycle.memory import (
+    HeldKey,
+    Memory,
+    PreflightPassed,
+    PreflightRefused,
+    RedactedKey,
+    ServiceKeyName,
+)
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.sweep_view import SweepView
-from saperly_operator.lifecycle.workloads import WorkloadLook
 from saperly_operator.resources import reasons
 from saperly_operator.resources.provider import ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import Bound, SecretStatus
+from saperly_operator.resources.saperly_key_status import Bound, Operation, SecretStatus
 from saperly_operator.resources.secret_record import SecretRecord
-from saperly_operator.resources.workload import WorkloadRef
-from saperly_operator.saperly.models import ChildKey
 
 
 class Freshness(Enum):
@@ -79,6 +83,8 @@ class SecretOwned:
     ``intact`` says whether the data is what was written together with the record, so that the record speaks of it.
     ``metadata_in_sync`` says whether the labels and annotations that the spec asks for, and ours, are all there.
     ``elsewhere`` is another entry that holds the plaintext that status knows, where the wanted one does not.
+    ``misplaced`` is an entry with what was written together with the record, and its fingerprint, where that is not under
+    the wanted key: the spec named another entry before it was recorded.
     ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
     ``written_by`` is the field manager, other than ours, that last wrote the wanted entry.
     """
@@ -89,6 +95,7 @@ class SecretOwned:
     intact: bool = True
     immutable: bool = False
     elsewhere: str | None = None
+    misplaced: tuple[str, str] | None = None
     previous: Mapping[str, str] = field(default_factory=dict)
     written_by: str | None = None
 
@@ -115,13 +122,18 @@ class GateClosed:
 class ServiceKeyUsable:
     """A service key that may be used now, except where a gate is closed.
 
-    ``material`` tells it from another. ``mint`` and ``manage`` are its gates for POST, and for all other calls of one
-    key."""
+    ``material`` tells it from another. ``mint`` and ``rotate`` are its gates for the two POSTs, ``manage`` for all
+    other calls of one key."""
 
     prefix: str
     material: str = ""
     mint: GateClosed | None = None
     manage: GateClosed | None = None
+    rotate: GateClosed | None = None
+
+    def gate(self, operation: Operation) -> GateClosed | None:
+        """The gate for beginning that operation."""
+        return self.mint if operation is Operation.MINT else self.rotate
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +145,6 @@ class ServiceKeyUnusable:
 
 
 ServiceKeyState = ServiceKeyUsable | ServiceKeyUnusable
-
-ServiceKeyName = tuple[str, str]
-"""A provider as ``Kind/name``, as the object's own namespace sees it, and the name of an entry in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,78 +166,6 @@ class ProviderPresent:
 ProviderState = ProviderAbsent | ProviderPresent
 
 
-# --- what this process remembers -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class HeldKey:
-    """A key whose plaintext this process holds.
-
-    ``refused_since`` is when the API server first refused definitely to store it, ``refusal`` why, for people.
-    ``written`` is where it was delivered; then only the record is missing."""
-
-    serial: int
-    key: ChildKey
-    refused_since: datetime | None = None
-    refusal: str | None = None
-    written: SecretStatus | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RedactedKey:
-    """The vendor answered our intent's replay without a plaintext: somebody else got the first answer, or nobody.
-
-    ``fenced`` says that the Secret, where it exists, was touched since, so that a stalled writer must fail."""
-
-    serial: int
-    key: ChildKey
-    fenced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightPassed:
-    """The Secret's write was proven by a dry run at ``at``, and a mint's turn is reserved."""
-
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PreflightRefused:
-    """The dry run, or another write of a Secret, was refused at ``at``."""
-
-    at: datetime
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What this process knows of the object and no API does. Losing it is always safe.
-
-    ``not_before`` holds, by the kind of work, when it may be tried again after it failed. ``sent_at`` is when a key's
-    attributes were last sent: an older list says nothing about them. ``has_turn``: a mint's turn
-    is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
-    under this object's tag, ``adoption`` why a key was last not adopted. ``intent_seen_at`` is since when
-    this process has seen the open intent under its present holder's name. ``workloads``: the last look at each that
-    is awaited. ``ahead_since``: of each moment in status that has not come yet, since when this process has known of it.
-    ``write_refused`` is why a Secret whose plaintext is safe where it is could last not be changed; None when
-    the API server only did not answer."""
-
-    held: HeldKey | None = None
-    redacted: RedactedKey | None = None
-    preflight: PreflightPassed | PreflightRefused | None = None
-    sweeps: Mapping[ServiceKeyName, SweepView] = field(default_factory=dict)
-    not_before: Mapping[str, datetime] = field(default_factory=dict)
-    sent_at: Mapping[str, datetime] = field(default_factory=dict)
-    has_turn: bool = False
-    workloads: Mapping[WorkloadRef, WorkloadLook] = field(default_factory=dict)
-    ahead_since: Mapping[datetime, datetime] = field(default_factory=dict)
-    listed_serial: int = 0
-    adoption: AdoptionRefused | None = None
-    intent_seen_at: datetime | None = None
-    write_refused: PreflightRefused | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Observed:
     """One look at one SaperlyKey and all that bears on it.
@@ -245,7 +182,7 @@ class Observed:
     secret: SecretState
     provider: ProviderState
     service_keys: Mapping[ServiceKeyName, ServiceKeyState] = field(default_factory=dict)
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
     former_secret: SecretState | None = None
     former_providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     older_claimant: str | None = None
@@ -274,6 +211,24 @@ class Observed:
     def kept_secret(self) -> SecretState:
         """The Secret in which status says that the plaintext is."""
         return self.former_secret or self.secret
+
+    @property
+    def current_is_dead(self) -> bool:
+        """Whether the current key was replaced at Saperly in one step, and its successor is not in the Secret."""
+        status, memory = self.key.status, self.memory
+        current, intent = status.current, status.intent
+        failed = status.rotation.failed if status.rotation is not None else None
+        if current is None:
+            return False
+        if failed is not None and failed.id == current.id:
+            return failed.dead
+        answers = (answer.serial for answer in (memory.held, memory.redacted) if answer is not None)
+        return intent is not None and intent.rotates == current.id and intent.serial in answers
+
+    @property
+    def current_is_gone(self) -> bool:
+        """Whether the current key is known to be dead, whoever ended it."""
+        return self.current_is_revoked or self.current_is_dead
 
     @property
     def is_live(self) -> bool:
@@ -315,3 +270,29 @@ def holds(secret: SecretState | None, kept: SecretStatus) -> bool:
     The record is no part of it: whoever may edit the Secret may write any id there, and it is put right.
     """
     return isinstance(secret, SecretOwned) and secret.fingerprint == kept.fingerprint
+
+
+__all__ = [
+    "Freshness",
+    "GateClosed",
+    "HeldKey",
+    "Memory",
+    "Myself",
+    "Observed",
+    "PreflightPassed",
+    "PreflightRefused",
+    "ProviderAbsent",
+    "ProviderPresent",
+    "ProviderState",
+    "RedactedKey",
+    "SecretAbsent",
+    "SecretForeign",
+    "SecretOwned",
+    "SecretState",
+    "ServiceKeyName",
+    "ServiceKeyState",
+    "ServiceKeyUnusable",
+    "ServiceKeyUsable",
+    "SweepView",
+    "holds",
+]

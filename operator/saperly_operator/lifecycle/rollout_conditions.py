@@ -1,6 +1,6 @@
 """What the conditions say of workloads that do not run with the new key yet, beside how things stand. Pure.
 
-Ready stays true, and nothing is Reconciling or Stalled: the key in the Secret works, and only an old one lives longer.
+Ready stays true, and nothing is Reconciling or Stalled: the key in the Secret works, whatever runs with an old one.
 """
 
 from collections.abc import Iterator
@@ -23,11 +23,12 @@ def rollout_claims(key: SaperlyKey, status: SaperlyKeyStatus, standing: Standing
         yield Claim(before.type, True, before.reason, before.message)
         return
     told = standing.rollout or unread(key)
-    yield Claim(reasons.ROLLOUT_PENDING, True, told.reason, f"{told.message} {_of_the_old_key(status)}")
+    yield Claim(reasons.ROLLOUT_PENDING, True, told.reason, f"{told.message} {_meanwhile(status)}")
 
 
-def _of_the_old_key(status: SaperlyKeyStatus) -> str:
+def _meanwhile(status: SaperlyKeyStatus) -> str:
+    """What becomes of the old keys until then."""
     until = min((entry.revoke_after for entry in status.retiring if awaits_rollout(entry)), default=None)
     if until is None:
-        return "The old key works no more."
+        return "The old key is dead: whatever still runs with it fails."
     return f"The old key lives on meanwhile, at the longest until {until:%Y-%m-%dT%H:%M:%SZ}."

@@ -19,7 +19,7 @@ from saperly_operator.lifecycle.density import too_dense
 from saperly_operator.lifecycle.schedule import Age, Cron, Schedule, ScheduleError, due_after, parse_schedule, quoted
 from saperly_operator.resources import reasons
 from saperly_operator.resources.durations import format_duration, parse_duration
-from saperly_operator.resources.saperly_key import SaperlyKey
+from saperly_operator.resources.saperly_key import RotationStrategy, SaperlyKey
 from saperly_operator.resources.saperly_key_status import RotationStatus, SaperlyKeyStatus
 
 
@@ -72,6 +72,8 @@ def _refusal_of(text: str, key: SaperlyKey) -> Refusal | None:
         schedule = parse_schedule(text)
     except ScheduleError as error:
         return Refusal(reasons.INVALID_SCHEDULE, f"The rotation schedule is not followed: {error}.")
+    if key.spec.rotation.strategy is RotationStrategy.ATOMIC:
+        return None  # no old key lives on
     overlap = parse_duration(key.spec.rotation.overlap)
     dense = too_dense(schedule, overlap, RETIRING_LIMIT)
     if dense is None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from saperly_operator.lifecycle.steps_keeping import (
     AdoptKey,
     AdoptOrphans,
+    AdoptSuccessors,
     ClaimSecret,
     DeleteStraySecret,
     InspectKey,
@@ -22,7 +23,7 @@ from saperly_operator.lifecycle.steps_keeping import (
     UpdateKey,
     WithdrawPrevious,
 )
-from saperly_operator.resources.saperly_key_status import Intent, KeyRef, RetiringKey, SecretStatus
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef, Operation, RetiringKey, SecretStatus
 
 # --- rest ----------------------------------------------------------------------------------------------------------
 
@@ -81,10 +82,11 @@ class AddFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """Reserve a turn for a mint and prove, by a dry run, that the Secret could be written."""
+    """Reserve a turn for the operation and prove, by a dry run, that the Secret could be written."""
 
     provider: str
     service_key: str
+    operation: Operation = Operation.MINT
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,13 @@ class TakeOver:
 @dataclass(frozen=True, slots=True)
 class Mint:
     """POST the stored request under the stored Idempotency-Key."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """POST for a key in the place of the one that the intent names, under the stored Idempotency-Key."""
 
     intent: Intent
 
@@ -192,6 +201,7 @@ Step = (
     | StoreIntent
     | TakeOver
     | Mint
+    | Rotate
     | WriteSecret
     | Record
     | Fence
@@ -202,6 +212,7 @@ Step = (
     | ClaimSecret
     | AdoptKey
     | AdoptOrphans
+    | AdoptSuccessors
     | RepairSecret
     | MoveSecret
     | DeleteStraySecret
@@ -232,6 +243,7 @@ __all__ = [
     "AddFinalizer",
     "AdoptKey",
     "AdoptOrphans",
+    "AdoptSuccessors",
     "AwaitSweep",
     "ClaimSecret",
     "Decision",
@@ -257,6 +269,7 @@ __all__ = [
     "Resting",
     "Retire",
     "RevokeCurrent",
+    "Rotate",
     "Stall",
     "Step",
     "StoreIntent",

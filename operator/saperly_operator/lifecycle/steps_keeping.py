@@ -67,6 +67,14 @@ class AdoptOrphans:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptSuccessors:
+    """Write the keys that a list shows in the place of the key ``replaced`` into ``retiring``: nobody knew them."""
+
+    replaced: str
+    found: tuple[RetiringKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RepairSecret:
     """Put labels and annotations of the Secret back."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from saperly_operator.lifecycle.naming import Tag
+from saperly_operator.resources.saperly_key_status import Intent, Operation
 from saperly_operator.saperly.models import ChildKey
 
 
@@ -26,6 +27,13 @@ class SweepView:
     def tagged(self, serial: int) -> tuple[ChildKey, ...]:
         """The rows minted under ``serial``."""
         return tuple(row for row in self.rows if (tag := Tag.parse(row.name)) and tag.serial == serial)
+
+    def brought_about(self, intent: Intent) -> tuple[ChildKey, ...]:
+        """The rows that exist because of ``intent``. A rotated key bears the name, and so the tag, of the one before
+        it until that is put right: what tells it is whose place it took."""
+        if intent.operation is Operation.ROTATE:
+            return tuple(row for row in self.rows if row.rotated_from == intent.rotates)
+        return self.tagged(intent.serial)
 
     def row(self, key_id: str) -> ChildKey | None:
         """The row of that id, or None."""

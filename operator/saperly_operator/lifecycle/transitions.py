@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from saperly_operator.lifecycle.overlap import awaits_rollout, overlap_started, replaced
+from saperly_operator.lifecycle.references import joined, retiring
+from saperly_operator.lifecycle.transitions_rotation import ends_at_once, rotation_failed
 from saperly_operator.resources import reasons
 from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key import SaperlyKey
@@ -52,14 +54,18 @@ def intent_taken_over(status: SaperlyKeyStatus, holder: str) -> SaperlyKeyStatus
 def intent_abandoned(
     status: SaperlyKeyStatus, lost: tuple[RetiringKey, ...], failure: Failure, *, gives_turn_back: bool = False
 ) -> SaperlyKeyStatus:
-    """The intent's request is not sent again; what it minted is on its way out.
+    """The intent's request is not sent again; what it brought about is on its way out.
 
     With ``gives_turn_back`` the object's allowance of mints is as it was before the intent.
     """
     recent = status.recent_intents[:-1] if gives_turn_back else status.recent_intents
-    return status.changed(
-        intent=None, retiring=_joined(status.retiring, lost), failure=failure, recent_intents=recent
+    after = status.changed(
+        intent=None, retiring=joined(status.retiring, lost), failure=failure, recent_intents=recent
     )
+    # A successor that there is took the place of the key that it names, in one transaction: that one is dead. And where
+    # the service key is another now, nobody will ever tell: a key that may be dead must not be waited for.
+    is_dead = bool(lost) or failure.code == reasons.SERVICE_KEY_REPLACED
+    return rotation_failed(after, status.intent, dead=is_dead)
 
 
 def mint_refused(status: SaperlyKeyStatus, failure: Failure | None) -> SaperlyKeyStatus:
@@ -81,23 +87,23 @@ def key_delivered(
     """The Secret holds ``current``; what it held before is on its way out, once nobody needs it any more.
     ``previous_key`` is where in the Secret's data the old plaintext is, if it was kept."""
     status = key.status
-    before, intent = status.current, status.intent
+    before = status.current
     if before is not None and before.id == current.id:
         return status.changed(secret=secret)
-    reason = intent.trigger if intent is not None else "Replaced"
+    reason = _reason(key)
     # A key that somebody else revoked is gone already: Saperly said so, with the date.
     is_dead = before is not None and status.revoked is not None and status.revoked.id == before.id
     lives_on = before is not None and not is_dead
-    old = (_replaced(key, before, reason, now, previous_key),) if before is not None and lives_on else ()
+    old = (_replaced(key, before, current, now, previous_key),) if before is not None and lives_on else ()
     # Where nobody is restarted any more, nothing is left that an older key could wait for.
     older = status.retiring if key.spec.restart else tuple(_no_longer_waiting(status, now, key))
     reminted_at = now if reason == reasons.REVOKED_EXTERNALLY else status.reminted_at
     rotation = (status.rotation or RotationStatus()).changed(
-        last_rotated_at=now, last_handled_request=answered_request(key)
+        last_rotated_at=now, last_handled_request=answered_request(key), failed=None
     )
     return status.changed(
         current=current,
-        retiring=_joined(older, old),
+        retiring=joined(older, old),
         intent=None,
         secret=secret,
         failure=None,
@@ -121,7 +127,7 @@ def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installa
     all), it is on its way out no more."""
     status = key.status
     rotation = (status.rotation or RotationStatus()).changed(
-        last_rotated_at=current.minted_at, last_handled_request=answered_request(key)
+        last_rotated_at=current.minted_at, last_handled_request=answered_request(key), failed=None
     )
     return status.changed(
         installation=installation,
@@ -134,10 +140,19 @@ def key_adopted(key: SaperlyKey, current: KeyRef, secret: SecretStatus, installa
     )
 
 
-def _replaced(key: SaperlyKey, before: KeyRef, reason: str, now: datetime, previous_key: str | None) -> RetiringKey:
-    kept = key.status.secret
+def _replaced(
+    key: SaperlyKey, before: KeyRef, current: KeyRef, now: datetime, previous_key: str | None
+) -> RetiringKey:
+    kept, reason = key.status.secret, _reason(key)
     mark = kept.fingerprint if kept is not None else None
-    return replaced(before, reason, now, key.spec).changed(fingerprint=mark, previous_key=previous_key)
+    # Without the date of its replacement it keeps the one that it is given: no overlap, and no rollout, saves it.
+    entry = retiring(before, reason, now) if ends_at_once(key, current) else replaced(before, reason, now, key.spec)
+    return entry.changed(fingerprint=mark, previous_key=previous_key)
+
+
+def _reason(key: SaperlyKey) -> str:
+    intent = key.status.intent
+    return intent.trigger if intent is not None else "Replaced"
 
 
 def rescheduled(
@@ -160,6 +175,12 @@ def answered_request(key: SaperlyKey) -> str | None:
     return answered or (rotation.last_handled_request if rotation is not None else None)
 
 
+def attributes_claimed(status: SaperlyKeyStatus, ref: KeyRef, managed: tuple[KeyAttribute, ...]) -> SaperlyKeyStatus:
+    """These attributes of the key are about to be set, so that they are cleared once nobody asks for them."""
+    added = tuple(attribute for attribute in managed if attribute not in ref.managed_attributes)
+    return attributes_sent(status, ref, ref.attributes_hash, (*ref.managed_attributes, *added))
+
+
 def attributes_sent(
     status: SaperlyKeyStatus,
     ref: KeyRef,
@@ -179,7 +200,7 @@ def attributes_sent(
 def orphans_adopted(status: SaperlyKeyStatus, orphans: tuple[RetiringKey, ...]) -> SaperlyKeyStatus:
     """Keys that the sweep found are accounted for, and so are the serials that they were minted under."""
     serial = max([status.serial or 0, *(orphan.serial for orphan in orphans)])
-    return status.changed(retiring=_joined(status.retiring, orphans), serial=serial)
+    return status.changed(retiring=joined(status.retiring, orphans), serial=serial)
 
 
 def key_gone(status: SaperlyKeyStatus, key_id: str) -> SaperlyKeyStatus:
@@ -244,10 +265,3 @@ def next_failure(status: SaperlyKeyStatus, code: str, retry_at: datetime, **deta
 def _no_longer_waiting(status: SaperlyKeyStatus, now: datetime, key: SaperlyKey) -> Iterator[RetiringKey]:
     for entry in status.retiring:
         yield overlap_started(entry, now, key.spec.rotation) if awaits_rollout(entry) else entry
-
-
-def _joined(before: tuple[RetiringKey, ...], more: tuple[RetiringKey, ...]) -> tuple[RetiringKey, ...]:
-    """Each id once: the API server refuses a list map with the same key twice."""
-    known = {entry.id for entry in before}
-    added = {entry.id: entry for entry in more if entry.id not in known}
-    return (*before, *added.values())

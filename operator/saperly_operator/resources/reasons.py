@@ -38,12 +38,10 @@ IN_USE_ORPHAN: Final = "InUseOrphan"
 command. Present only while true."""
 
 ROTATION_OVERDUE: Final = "RotationOverdue"
-"""A scheduled rotation has come due and waits; its reason and message say for what. The key in the Secret goes on
-working. Present only while true."""
+"""A scheduled rotation is due and waits; its reason and message say for what. Present only while true."""
 
 SCHEDULE_REFUSED: Final = "ScheduleRefused"
-"""The rotation schedule that is asked for cannot be followed; the last one that could be goes on. Present only while
-true."""
+"""The rotation schedule cannot be followed; the last one that could be goes on. Present only while true."""
 
 ROLLOUT_PENDING: Final = "RolloutPending"
 """A workload of ``spec.restart`` does not yet run with the new key; Ready stays true. Present only while true."""
@@ -54,7 +52,7 @@ AVAILABLE: Final = "Available"
 """All is as asked for."""
 
 MINTING: Final = "Minting"
-"""A key is being minted."""
+"""A key is being minted, or replaced in one step (strategy ``Atomic``)."""
 
 WRITING_SECRET: Final = "WritingSecret"
 """A minted key is being written into the Secret."""
@@ -165,6 +163,9 @@ ROTATION_REQUESTED: Final = "RotationRequested"
 
 ROTATION_SCHEDULED: Final = "RotationScheduled"
 """The rotation schedule came due."""
+
+ROTATION_LOST: Final = "RotationLost"
+"""The key was replaced in one step at Saperly and its successor's plaintext was lost; another is minted at once."""
 
 # The provider and what it permits.
 

@@ -94,16 +94,28 @@ class SecretSpec(ApiModel):
     """Annotations to put on the Secret. Nothing is copied from the SaperlyKey's own annotations."""
 
 
+class RotationStrategy(StrEnum):
+    """How the key is replaced when a schedule or a request asks for it."""
+
+    OVERLAP = "Overlap"
+    ATOMIC = "Atomic"
+
+
 class RotationSpec(ApiModel):
     """When the key is replaced by a new one, and how long the old one lives on."""
 
+    strategy: RotationStrategy = RotationStrategy.OVERLAP
+    """Overlap mints a new key beside the old one, which lives on for the overlap. Atomic replaces the key at Saperly in
+    one step: the old one is dead before the new one is in the Secret, so every user of it fails for a moment. Meant for
+    a key that is compromised."""
     schedule: Schedule | None = None
     """When to rotate: a cron expression of five fields in UTC ("0 3 * * 1"; another time zone: "TZ=Europe/Berlin
     0 3 * * 1"), @hourly, @daily, @weekly, @monthly, @yearly, or the age at which a key is replaced (30d). At most once
     an hour. Left out: only on request. The annotation saperly.com/rotation-schedule wins over it."""
     overlap: Duration = "1h"
     """How long the old key lives on after the new one was delivered and every workload of spec.restart runs with it,
-    such as 1h, 90m or 7d. A change reaches old keys that are still alive."""
+    such as 1h, 90m or 7d. A change reaches old keys that are still alive. With the strategy Atomic it says nothing about
+    scheduled and requested rotations."""
     max_overlap: Duration = "7d"
     """How long, at the longest, an old key lives on while a workload of spec.restart does not come to run with the new
     one, or while it is in use and requireIdle is set. Then it is revoked all the same. Never shorter than overlap."""

@@ -50,6 +50,8 @@ class KeyRef(ApiModel):
     """A hash of the attributes that were last sent for it; another one means that they must be sent again."""
     managed_attributes: Annotated[tuple[KeyAttribute, ...], Field(max_length=8), ListSet()] = ()
     """The optional attributes that this object has set on it; one removed from the spec is cleared at Saperly."""
+    rotated_from: KeyId | None = None
+    """The id of the key that it replaced in one step at Saperly (strategy Atomic)."""
     hidden_since: Timestamp | None = None
     """Since when Saperly does not show it to its service key; nothing can be said of it or done to it meanwhile."""
 
@@ -96,6 +98,7 @@ class Operation(StrEnum):
     """What an intent is about to ask of Saperly."""
 
     MINT = "Mint"
+    ROTATE = "Rotate"
 
 
 class Intent(ApiModel):
@@ -104,7 +107,9 @@ class Intent(ApiModel):
     version: Annotated[int, Field(ge=1, le=1000)] = 1
     """The version of this record's meaning."""
     operation: Operation
-    """What is asked: Mint."""
+    """What is asked: Mint (a new key) or Rotate (a key in the place of another, which dies)."""
+    rotates: KeyId | None = None
+    """The id of the key that is to be replaced: Rotate only."""
     serial: Serial
     """The serial of the key asked for."""
     started_at: Timestamp
@@ -112,7 +117,7 @@ class Intent(ApiModel):
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)]
     """The Idempotency-Key of the request."""
     request: Annotated[str, Field(max_length=4096)]
-    """The body of the request, as it is sent."""
+    """The body of the request, as it is sent; Rotate has none."""
     service_key: Annotated[str, Field(max_length=63)]
     """The entry of the provider's serviceKeys that the request is pinned to."""
     provider: Annotated[str, Field(max_length=300)]
@@ -138,6 +143,29 @@ class SecretStatus(ApiModel):
     """A short hash of this object's uid and the plaintext: tells whether the data was altered, reveals nothing."""
 
 
+class FailedRotation(ApiModel):
+    """A key that was to be replaced in one step at Saperly and was not: a newly minted key takes its place instead."""
+
+    id: KeyId
+    """The key's id."""
+    dead: bool
+    """True: it was replaced (or may have been, by a service key that is gone since), but its successor's plaintext was
+    lost, so that the Secret holds a dead key until another is minted. False: Saperly did not replace it."""
+
+
+class LostSuccessor(ApiModel):
+    """A key that took another's place at Saperly in one step, and whose id nobody learned: it is found, and revoked."""
+
+    replaced: KeyId
+    """The id of the key whose place it took, by which Saperly's list tells it."""
+    provider: Annotated[str, Field(max_length=300)]
+    """The provider of both, as Kind/name."""
+    service_key: Annotated[str, Field(max_length=63)]
+    """The entry of the provider's serviceKeys that made both."""
+    since: Timestamp
+    """A list of keys begun after this time shows it."""
+
+
 class RotationStatus(ApiModel):
     """What is known of rotations."""
 
@@ -152,6 +180,10 @@ class RotationStatus(ApiModel):
     """The schedule in force: the last one asked for that could be followed."""
     schedule_since: Timestamp | None = None
     """When that schedule was first seen; moments of a cron expression before this time do not count."""
+    failed: FailedRotation | None = None
+    """The rotation in one step that is being made up for by a mint, if one is."""
+    lost: Annotated[tuple[LostSuccessor, ...], Field(max_length=8), ListMap(keys=("replaced",))] = ()
+    """Keys that nobody knows and that Saperly's list will show."""
 
 
 class Failure(ApiModel):

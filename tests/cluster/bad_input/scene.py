@@ -96,7 +96,7 @@ class Scene:
 
     def conditions(self, name: str, namespace: str | None = None) -> dict[str, dict[str, Any]]:
         """The conditions of a SaperlyKey by type."""
-        key = self.kubectl.json("get", "saperlykey", name, f"--namespace={namespace or self.world.namespace}")
+        key = self.kubectl.read("SaperlyKey", name, namespace=namespace or self.world.namespace)
         return {each["type"]: each for each in key.get("status", {}).get("conditions", [])}
 
     def wait_reason(self, name: str, reason: str, namespace: str | None = None) -> dict[str, dict[str, Any]]:
@@ -113,9 +113,7 @@ class Scene:
         """Until the SaperlyKey is Ready with nothing under way, for its present generation; returns the object."""
 
         def at_rest() -> dict[str, Any] | None:
-            key: dict[str, Any] = self.kubectl.json(
-                "get", "saperlykey", name, f"--namespace={namespace or self.world.namespace}"
-            )
+            key: dict[str, Any] = self.kubectl.read("SaperlyKey", name, namespace=namespace or self.world.namespace)
             conditions = {each["type"]: each for each in key.get("status", {}).get("conditions", [])}
             assert conditions["Ready"]["status"] == "True", conditions["Ready"]
             assert conditions.keys().isdisjoint({"Reconciling", "Stalled"}), conditions
@@ -125,9 +123,13 @@ class Scene:
 
     def warnings(self, name: str, namespace: str | None = None) -> list[str]:
         """The reasons of all Warning events about a SaperlyKey."""
-        items = self.kubectl.json("get", "events.events.k8s.io", f"--namespace={namespace or self.world.namespace}")
+        items = self.kubectl.read("Event", namespace=namespace or self.world.namespace)
         mine = [item for item in items["items"] if item["regarding"]["name"] == name]
         return [item["reason"] for item in mine if item["type"] == "Warning"]
+
+    def wait_warned(self, name: str, namespace: str | None = None) -> list[str]:
+        """The same, once there is one: an event is written after the condition that it tells of."""
+        return eventually(lambda: self.warnings(name, namespace), f"an event warns of {name}")
 
     def minted(self, name: str) -> list[Child]:
         """Every key ever minted for a SaperlyKey, oldest first."""
@@ -138,7 +140,7 @@ class Scene:
 
     def digest(self, secret: str, namespace: str | None = None) -> str:
         """Of the plaintext in a Secret, as the ledger has it for each key."""
-        body = self.kubectl.json("get", "secret", secret, f"--namespace={namespace or self.world.namespace}")
+        body = self.kubectl.read("Secret", secret, namespace=namespace or self.world.namespace)
         return hashlib.sha256(base64.b64decode(body["data"]["SAPERLY_API_KEY"])).hexdigest()
 
     def assert_one_live_key(self, name: str, namespace: str | None = None) -> Child:
@@ -170,11 +172,11 @@ class Scene:
 
     def close(self) -> None:
         """Leave nothing on the control plane that another scene's operator would look at; the world closes itself."""
-        providers = self.kubectl.json("get", "clustersaperlyproviders")["items"]
+        providers = self.kubectl.read("ClusterSaperlyProvider")["items"]
         for provider in providers:
             self._try("delete", "clustersaperlyprovider", provider["metadata"]["name"], "--wait=false")
         for namespace in self._namespaces[1:]:
-            keys = self.kubectl.json("get", "saperlykeys", f"--namespace={namespace}")["items"]
+            keys = self.kubectl.read("SaperlyKey", namespace=namespace)["items"]
             for name in [key["metadata"]["name"] for key in keys]:
                 here = f"--namespace={namespace}"
                 self._try("patch", "saperlykey", name, here, "--type=merge", '--patch={"metadata":{"finalizers":[]}}')

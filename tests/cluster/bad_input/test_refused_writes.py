@@ -15,7 +15,7 @@ ROLE = "saperly-operator"
 @contextmanager
 def _rights_on_secrets(scene: Scene, *verbs: str) -> Iterator[None]:
     """For a while the operator may do no more than ``verbs`` with Secrets."""
-    rules = scene.kubectl.json("get", "clusterrole", ROLE)["rules"]
+    rules = scene.kubectl.read("ClusterRole", ROLE)["rules"]
     fewer = [{**rule, "verbs": list(verbs)} if rule["resources"] == ["secrets"] else rule for rule in rules]
     _set_rules(scene, fewer)
     try:
@@ -39,7 +39,7 @@ def test_without_the_right_to_write_secrets_nothing_is_minted_until_it_is_given_
         assert conditions["Stalled"]["reason"] == "SecretWriteRefused"
         assert "403" in conditions["Ready"]["message"]
         assert "check RBAC" in conditions["Ready"]["message"]
-        assert scene.warnings("rights") == ["SecretWriteRefused"]
+        assert scene.wait_warned("rights") == ["SecretWriteRefused"]
         assert cost.calls == []
         assert cost.dry_runs <= 2 + watch.seconds
     scene.assert_one_live_key("rights")
@@ -62,14 +62,14 @@ def test_a_write_refused_after_a_passed_dry_run_costs_few_mints_none_of_which_st
     assert conditions["Ready"]["reason"] == "SecretWriteRefused"
     assert conditions["Stalled"]["status"] == "True"
     assert "admission policies" in conditions["Ready"]["message"]
-    assert scene.warnings("after-dry-run", namespace) == ["SecretWriteRefused"]
+    assert scene.wait_warned("after-dry-run", namespace) == ["SecretWriteRefused"]
     assert 1 <= len(scene.minted("after-dry-run")) <= 3
     assert len(scene.live("after-dry-run")) <= 1, "the one whose write is still being tried, at most"
 
     for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
         scene.kubectl("delete", kind, "after-dry-run")
     scene.assert_one_live_key("after-dry-run", namespace)
-    assert scene.warnings("after-dry-run", namespace) == ["SecretWriteRefused"]
+    assert scene.wait_warned("after-dry-run", namespace) == ["SecretWriteRefused"]
 
 
 def _wait_policy_denies(scene: Scene, namespace: str) -> None:
@@ -101,7 +101,7 @@ def test_in_a_namespace_being_deleted_nothing_is_minted_and_the_namespace_goes(s
     scene.wait_reason("going", "ProviderNotFound", namespace)
     scene.kubectl("delete", "namespace", namespace, "--wait=false")
     scene.kubectl("wait", f"namespace/{namespace}", "--for=jsonpath={.status.phase}=Terminating", "--timeout=30s")
-    assert "deletionTimestamp" not in scene.kubectl.json("get", "saperlykey", "going", f"-n={namespace}")["metadata"]
+    assert "deletionTimestamp" not in scene.kubectl.read("SaperlyKey", "going", namespace=namespace)["metadata"]
 
     watch = scene.watch()
     scene.add("going")
@@ -154,7 +154,7 @@ def test_a_service_key_revoked_later_stalls_the_next_rotation_and_leaves_the_key
     assert conditions["Ready"]["status"] == "True"
     assert conditions["Stalled"]["reason"] == "ServiceKeyRejected"
     assert "Put a valid one" in conditions["Ready"]["message"]
-    assert scene.warnings("revoked-later") == ["ServiceKeyRejected"]
+    assert scene.wait_warned("revoked-later") == ["ServiceKeyRejected"]
     assert [row.id for row in scene.live("revoked-later")] == [before.id]
 
     scene.add_service_key("revoked-later")
@@ -164,7 +164,7 @@ def test_a_service_key_revoked_later_stalls_the_next_rotation_and_leaves_the_key
     scene.kubectl("annotate", "csprov", "revoked-later", accepted.replace(": ", "="))
 
     def rotated() -> bool:
-        status = scene.kubectl.json("get", "saperlykey", "revoked-later", here)["status"]
+        status = scene.kubectl.read("SaperlyKey", "revoked-later", namespace=scene.world.namespace)["status"]
         held = status["retiring"][0]
         assert held["id"] == before.id
         assert "portal" in held["waitingFor"]

@@ -161,7 +161,7 @@ class Wave:
 
 def _conditions_of_provider(scene: Scene, name: str) -> dict[str, dict[str, Any]]:
     def told() -> dict[str, dict[str, Any]] | None:
-        status = scene.kubectl.json("get", "clustersaperlyprovider", name).get("status", {})
+        status = scene.kubectl.read("ClusterSaperlyProvider", name).get("status", {})
         conditions = {each["type"]: each for each in status.get("conditions", [])}
         return conditions if "Stalled" in conditions else None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from saperly_operator.controller.observe import Target, kept_target, secret_state
+from saperly_operator.controller.secret_states import Target, kept_target, secret_state
 from saperly_operator.kube.api import PLAIN, SAPERLY_KEYS
 from saperly_operator.kube.secrets import SecretView
 from saperly_operator.lifecycle.observed import Freshness, SecretForeign, SecretOwned, SecretState

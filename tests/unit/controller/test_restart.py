@@ -420,6 +420,43 @@ async def test_another_overlap_reaches_the_old_key_that_lives(
     assert (old.revoke_after - old.overlap_started_at).total_seconds() == seconds
 
 
+async def test_where_the_old_key_is_dead_workloads_are_restarted_all_the_same(
+    world: World, apps: Controllers
+) -> None:
+    first = await delivered(world, apps, rotation={"strategy": "Atomic"})
+    await world.reconcile_after(2 * HOUR)
+    await request_rotation(world)
+    assert (await mark_of(apps) or "").startswith("2.")
+    assert first not in world.live()
+    assert await retiring(world) == ()
+    told = await pending(world)
+    assert told is not None
+    assert "The old key is dead: whatever still runs with it fails." in told[1]
+
+    await world.reconcile_after(6 * DAY)
+    assert await pending(world) is not None, "it is waited for as long as a living key would be"
+    await apps.roll_out(DEPLOYMENT, "agent")
+    await world.reconcile_after(60)
+    assert await pending(world) is None
+    world.forget_calls()
+    await world.reconcile_after(60, times=3)
+    assert world.kube.calls == []
+
+
+async def test_after_a_revocation_by_somebody_else_workloads_are_restarted(world: World, apps: Controllers) -> None:
+    first = await delivered(world, apps)
+    world.control.revoke_key(first)
+    await world.reconcile_after(2 * HOUR)
+    await world.sweep()
+    await world.reconcile()
+    assert first not in world.live()
+    assert len(world.live()) == 1
+    assert await mark_of(apps) is not None
+    await apps.roll_out(DEPLOYMENT, "agent")
+    await world.reconcile_after(60)
+    assert await pending(world) is None
+
+
 async def test_a_move_of_the_secret_restarts_nobody(world: World, apps: Controllers) -> None:
     await delivered(world, apps)
     await world.apply(secret={"name": "renamed"})

@@ -26,17 +26,24 @@ def test_a_fresh_turn_is_used_once() -> None:
     gate = Gate()
     scratch = reserved(gate)
     assert scratch.memory().has_turn
-    assert scratch.take_turn(gate, 20.0) is not None
-    assert scratch.take_turn(gate, 20.0) is None
+    assert scratch.take_turn(gate, Operation.MINT, 20.0) is not None
+    assert scratch.take_turn(gate, Operation.MINT, 20.0) is None
     assert not scratch.memory().has_turn
     assert gate.remaining(Operation.MINT, 20.0) == 59
+
+
+def test_a_turn_to_mint_is_no_turn_to_rotate() -> None:
+    gate = Gate()
+    scratch = reserved(gate)
+    assert scratch.take_turn(gate, Operation.ROTATE, 0.0) is None
+    assert gate.remaining(Operation.MINT, 0.0) == 60, "given back"
 
 
 @pytest.mark.parametrize("stale", [pytest.param(True, id="too old"), pytest.param(False, id="of another gate")])
 def test_a_turn_that_cannot_be_used_is_given_back(stale: bool) -> None:
     gate = Gate()
     scratch = reserved(gate)
-    assert scratch.take_turn(gate if stale else Gate(), 20.1 if stale else 0.0) is None
+    assert scratch.take_turn(gate if stale else Gate(), Operation.MINT, 20.1 if stale else 0.0) is None
     assert gate.remaining(Operation.MINT, 20.1) == 60
 
 

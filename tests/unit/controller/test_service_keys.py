@@ -11,6 +11,7 @@ from saperly_operator.clock import ManualClock
 from saperly_operator.controller.service_keys import EntryKey, ServiceKeys, breaker_text, gate_closed
 from saperly_operator.lifecycle.observed import ServiceKeyUnusable, ServiceKeyUsable
 from saperly_operator.resources import reasons
+from saperly_operator.resources import saperly_key_status as key_status
 from saperly_operator.saperly.api import VendorApi
 from saperly_operator.saperly.client import SaperlyClient
 from saperly_operator.saperly.concealed import Credential
@@ -108,6 +109,31 @@ def test_a_shut_gate_is_told_as_a_time_of_the_wall_clock() -> None:
     assert state.mint is not None
     assert state.mint.reason == reasons.WAITING_FOR_BUDGET
     assert NOW < state.mint.until <= NOW + 61 * MINUTE
+
+
+def test_minting_and_rotating_have_gates_of_their_own() -> None:
+    keys = service_keys()
+    keys.accept(ONE, A, Limits(mints_per_hour=1, rotates_per_hour=1))
+    handle = keys.handle(ONE)
+    assert handle is not None
+    handle.gate.ask(Operation.ROTATE, 0.0)
+    state = keys.state(ONE)
+    assert isinstance(state, ServiceKeyUsable)
+    assert state.gate(key_status.Operation.MINT) is None
+    assert state.gate(key_status.Operation.ROTATE) is not None
+
+
+def test_a_service_key_whose_secret_is_gone_neither_mints_nor_rotates() -> None:
+    keys = service_keys()
+    keys.accept(ONE, A, LIMITS)
+    keys.refuse(ONE, reasons.SERVICE_KEY_SECRET_NOT_FOUND, "It is gone.")
+    state = keys.state(ONE)
+    assert isinstance(state, ServiceKeyUsable)
+    assert state.manage is None
+    for operation in key_status.Operation:
+        closed = state.gate(operation)
+        assert closed is not None
+        assert closed.reason == reasons.SERVICE_KEY_SECRET_NOT_FOUND
 
 
 def test_a_breaker_of_the_whole_key_shuts_minting_and_managing() -> None:

@@ -122,6 +122,7 @@ class IdealWorld:
                 | steps.StoreIntent()
                 | steps.TakeOver()
                 | steps.Mint()
+                | steps.Rotate()
                 | steps.WriteSecret()
                 | steps.Record()
                 | steps.Fence()
@@ -150,13 +151,13 @@ class IdealWorld:
         match step:
             case steps.AddFinalizer():
                 self.key = self.key.changed(metadata=self.key.metadata.changed(finalizers=(annotations.FINALIZER,)))
-            case steps.Preflight():
-                self.memory = replace(self.memory, preflight=PreflightPassed(self.now))
+            case steps.Preflight(operation=operation):
+                self.memory = replace(self.memory, preflight=PreflightPassed(self.now, operation))
             case steps.StoreIntent(intent):
                 self._store(transitions.intent_stored(status, intent, INSTALLATION))
             case steps.TakeOver():
                 self._store(transitions.intent_taken_over(status, HOLDER))
-            case steps.Mint(intent):
+            case steps.Mint(intent) | steps.Rotate(intent):
                 self._post(intent)
             case steps.WriteSecret(intent):
                 held = self.memory.held
@@ -190,9 +191,17 @@ class IdealWorld:
         self.memory = replace(self.memory, held=HeldKey(intent.serial, self.mint(intent)))
 
     def mint(self, intent: Intent) -> ChildKey:
-        """The vendor mints under an intent, and remembers its Idempotency-Key."""
-        asked = MintRequest.model_validate_json(intent.request).model_dump(exclude_none=True)
-        row = a_row(intent.serial, created_at=self.now, **asked)
+        """The vendor mints or rotates under an intent, and remembers its Idempotency-Key."""
+        if intent.rotates is None:
+            asked = MintRequest.model_validate_json(intent.request).model_dump(exclude_none=True)
+            row = a_row(intent.serial, created_at=self.now, **asked)
+        else:
+            old = self.rows[intent.rotates]
+            assert old.revoked_at is None, "nobody asks to rotate a key that is known to be dead"
+            self.rows[old.id] = old.model_copy(update={"revoked_at": self.now})
+            fresh = a_row(intent.serial)
+            changes = {"id": fresh.id, "key_prefix": fresh.key_prefix, "created_at": self.now, "rotated_from": old.id}
+            row = old.model_copy(update=changes)
         assert row.id not in self.rows, "a serial is used once"
         self.rows[row.id] = row
         self.answered[intent.idempotency_key] = row.id

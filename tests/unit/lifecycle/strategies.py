@@ -25,7 +25,9 @@ from saperly_operator.lifecycle.workloads import WorkloadAbsent, WorkloadRefused
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
 from saperly_operator.resources.saperly_key_status import (
+    FailedRotation,
     Failure,
+    Operation,
     RestartStatus,
     RetiringKey,
     RotationStatus,
@@ -99,13 +101,14 @@ GATES = st.none() | st.builds(
 
 
 ROTATIONS = st.builds(
-    lambda at, schedule, since, handled: RotationStatus(
-        last_rotated_at=at, schedule=schedule, schedule_since=since, last_handled_request=handled
+    lambda at, schedule, since, handled, failed: RotationStatus(
+        last_rotated_at=at, schedule=schedule, schedule_since=since, last_handled_request=handled, failed=failed
     ),
     MOMENTS,
     st.sampled_from([None, "1h", "0 3 * * 1", "often"]),
     st.none() | MOMENTS,
     st.sampled_from([None, "true"]),
+    st.sampled_from([None, None, FailedRotation(id="key-4", dead=True), FailedRotation(id="key-4", dead=False)]),
 )
 
 
@@ -134,11 +137,13 @@ def statuses(draw: st.DrawFn) -> SaperlyKeyStatus:
     changes: dict[str, Any] = {}
     if intent is not None:
         started_at, ours, same_material = intent
+        rotates: dict[str, Any] = {"operation": Operation.ROTATE, "rotates": "key-4", "request": ""}
         changes["intent"] = an_intent(
             5,
             started_at=started_at,
             holder=HOLDER if ours else OTHER_HOLDER,
             material=MATERIAL if same_material else "another",
+            **(rotates if has_key and draw(st.booleans()) else {}),
         )
     if has_key and draw(st.booleans()):
         changes |= {"revoked": RevokedOutside(id=draw(st.sampled_from(["key-4", "key-3"])), revoked_at=NOW - HOUR)}
@@ -171,6 +176,7 @@ SPECS = st.fixed_dictionaries(
                 {"schedule": "often"},
                 {"schedule": "@hourly", "overlap": "1d"},
                 {"overlap": "0s", "maxOverlap": "5m", "requireIdle": True},
+                {"schedule": "1h", "strategy": "Atomic"},
             ]
         ),
         "restart": st.just([AGENT.to_api()]),
@@ -283,6 +289,7 @@ MEMORIES = st.builds(
     ),
     preflight=st.none()
     | MOMENTS.map(PreflightPassed)
+    | MOMENTS.map(lambda at: PreflightPassed(at, Operation.ROTATE))
     | MOMENTS.map(lambda at: PreflightRefused(at, reasons.QUOTA_EXCEEDED, "Full.")),
     sweeps=SWEEPS,
     not_before=st.dictionaries(
@@ -331,5 +338,11 @@ def unhindered(draw: st.DrawFn) -> Observed:
         service_keys={(PROVIDER, ENTRY): a_service_key()},
         older_claimant=None,
         myself=changed(look.myself, confirmed=True),
-        memory=changed(look.memory, preflight=PreflightPassed(NOW), redacted=None, held=None, not_before={}),
+        memory=changed(
+            look.memory,
+            preflight=PreflightPassed(NOW, draw(st.sampled_from(Operation))),
+            redacted=None,
+            held=None,
+            not_before={},
+        ),
     )

@@ -29,13 +29,13 @@ SPECS = st.fixed_dictionaries(
 @given(spec=SPECS)
 def test_a_key_just_minted_is_as_wanted_and_its_reference_knows_it(spec: dict[str, Any]) -> None:
     key = a_key(**spec)
-    ref = minted_ref(a_row(), an_intent(key=key))
+    ref = minted_ref(a_row(), an_intent(key=key), None)
     assert not needs_update(ref, wanted_attributes(key, a_provider(), INSTALLATION, 1))
 
 
 @given(before=SPECS, after=SPECS)
 def test_after_a_change_the_key_is_as_wanted(before: dict[str, Any], after: dict[str, Any]) -> None:
-    ref = minted_ref(a_row(), an_intent(key=a_key(**before)))
+    ref = minted_ref(a_row(), an_intent(key=a_key(**before)), None)
     target = wanted_attributes(a_key(**after), a_provider(), INSTALLATION, 1)
     defaults = {"permissions": "call_only"}
     assert needs_update(ref, target) == (defaults | before != defaults | after)

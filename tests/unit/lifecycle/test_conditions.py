@@ -9,8 +9,8 @@ from saperly_operator.lifecycle.steps import Decision, Done, ReadLive, Stall, St
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.resources import reasons
 from saperly_operator.resources.base import Condition, ConditionStatus
-from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
-from tests.builders import HOUR, NOW, a_secret, an_intent, changed, delivered, observed, with_spec, with_status
+from saperly_operator.resources.saperly_key_status import FailedRotation, RotationStatus, SaperlyKeyStatus
+from tests.builders import HOUR, NOW, a_ref, a_secret, an_intent, changed, delivered, observed, with_spec, with_status
 
 REST = Decision(Done(), reasons.AVAILABLE, "All is well.")
 WAITING = Decision(WaitUntil(NOW), reasons.WAITING_FOR_BUDGET, "It goes on by itself.")
@@ -46,6 +46,12 @@ def holds(status: SaperlyKeyStatus) -> dict[str, str]:
             STALLED,
             {"Ready": "True", "KeyActive": "True", "SecretSynced": "True", "Stalled": "True"},
             id="a working key stays ready whatever is stalled beside it",
+        ),
+        pytest.param(
+            with_status(delivered(), rotation=RotationStatus(failed=FailedRotation(id=a_ref().id, dead=True))),
+            WAITING,
+            {"Ready": "False", "KeyActive": "False", "SecretSynced": "True", "Reconciling": "True"},
+            id="the Secret holds a key that was rotated away",
         ),
         pytest.param(
             changed(delivered(), secret=SecretAbsent()),

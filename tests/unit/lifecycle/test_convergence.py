@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,7 @@ from saperly_operator.lifecycle.overlap import awaits_rollout
 from saperly_operator.lifecycle.references import referenced_ids
 from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import RotationStatus, SaperlyKeyStatus
+from saperly_operator.resources.saperly_key_status import Operation, RotationStatus, SaperlyKeyStatus
 from tests.builders import (
     AGENT,
     DAY,
@@ -39,7 +40,14 @@ EDITS = st.fixed_dictionaries(
     optional={
         "monthlyCapCents": st.just(5),
         "secret": st.sampled_from([{"name": "renamed"}, {"key": "TOKEN"}, {"name": "renamed", "key": "TOKEN"}]),
-        "rotation": st.sampled_from([{"schedule": "30d"}, {"schedule": "1h", "jitter": "0s"}]),
+        "rotation": st.sampled_from(
+            [
+                {"schedule": "30d"},
+                {"schedule": "1h", "jitter": "0s"},
+                {"strategy": "Atomic"},
+                {"schedule": "1h", "jitter": "0s", "strategy": "Atomic"},
+            ]
+        ),
         "suspend": st.booleans(),
         "restart": st.just([AGENT.to_api()]),
     },
@@ -61,6 +69,12 @@ class Left:
     edit: tuple[tuple[str, object], ...]
     asked: bool
     deletion: str | None
+    rotating: bool = False
+
+    @property
+    def rotates(self) -> bool:
+        """Whether the open intent replaces the key that there is."""
+        return self.rotating and self.has_key
 
 
 LEFT = st.builds(
@@ -76,6 +90,7 @@ LEFT = st.builds(
     edit=EDITS.map(lambda edit: tuple(edit.items())),
     asked=st.booleans(),
     deletion=st.sampled_from([None, None, "Revoke", "Orphan"]),
+    rotating=st.booleans(),
 )
 
 
@@ -102,7 +117,10 @@ def world_of(left: Left) -> IdealWorld:
 
 
 def open_intent(world: IdealWorld, left: Left, age: timedelta) -> object:
-    intent = an_intent(8, started_at=NOW - age, holder=left.holder)
+    changes: dict[str, Any] = (
+        {"operation": Operation.ROTATE, "rotates": "key-7", "request": ""} if left.rotates else {}
+    )
+    intent = an_intent(8, started_at=NOW - age, holder=left.holder, **changes)
     if left.posted:
         world.now = NOW - age
         row = world.mint(intent)

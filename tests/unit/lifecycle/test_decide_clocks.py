@@ -12,6 +12,7 @@ from saperly_operator.lifecycle.moments import noted_moments
 from saperly_operator.lifecycle.observed import Observed, PreflightPassed
 from saperly_operator.lifecycle.steps import (
     AbandonIntent,
+    AdoptSuccessors,
     AwaitSweep,
     LookAtWorkloads,
     Mint,
@@ -25,7 +26,13 @@ from saperly_operator.lifecycle.steps import (
 )
 from saperly_operator.resources import reasons
 from saperly_operator.resources.findings import Drift, Redelivery, RevokedOutside
-from saperly_operator.resources.saperly_key_status import Failure, RestartStatus, SaperlyKeyStatus
+from saperly_operator.resources.saperly_key_status import (
+    Failure,
+    LostSuccessor,
+    RestartStatus,
+    RotationStatus,
+    SaperlyKeyStatus,
+)
 from tests.builders import (
     AGENT,
     DAY,
@@ -197,6 +204,19 @@ def test_what_was_first_seen_later_than_now_counts_from_now() -> None:
     assert recent_intents(Case(given, NOW, TIMINGS)) == (NOW,)
 
 
+def lost_at(since: datetime) -> LostSuccessor:
+    return LostSuccessor(replaced="key-0", provider=PROVIDER, service_key=ENTRY, since=since)
+
+
+@pytest.mark.parametrize(("begun_at", "is_late_enough"), [(NOW - MINUTE - SECOND, False), (NOW - MINUTE, True)])
+def test_a_key_lost_in_the_future_is_looked_for_on_a_list_begun_after_that_was_seen(
+    begun_at: datetime, *, is_late_enough: bool
+) -> None:
+    base = with_status(delivered(), rotation=RotationStatus(last_rotated_at=NOW - DAY, lost=(lost_at(NOW + YEAR),)))
+    listed = with_memory(seen(base, NOW + YEAR, MINUTE), sweeps=a_sweep(a_row(1), begun_at=begun_at))
+    assert isinstance(decide(listed, NOW, TIMINGS).step, AdoptSuccessors) is is_late_enough
+
+
 # --- attributes and old keys --------------------------------------------------------------------------------------------
 
 
@@ -258,7 +278,7 @@ def test_a_workload_restarted_in_the_future_is_looked_at_no_more_often_than_any(
 
 
 def test_every_moment_that_something_is_counted_from_is_among_those_that_are_watched() -> None:
-    moments = [NOW + number * SECOND for number in range(10)]
+    moments = [NOW + number * SECOND for number in range(11)]
     status = SaperlyKeyStatus(
         recent_intents=tuple(moments[:2]),
         intent=an_intent(1, started_at=moments[2]),
@@ -268,6 +288,7 @@ def test_every_moment_that_something_is_counted_from_is_among_those_that_are_wat
         retiring=(a_retiring(1).changed(replaced_at=moments[6], overlap_started_at=moments[7]),),
         restarted=RestartStatus(serial=1, started_at=moments[8]),
         redelivered=Redelivery(count=1, last_at=moments[9]),
+        rotation=RotationStatus(lost=(lost_at(moments[10]),)),
     )
     assert sorted(noted_moments(status)) == moments
     assert list(noted_moments(SaperlyKeyStatus())) == []

@@ -68,7 +68,7 @@ REF = a_ref(1)
 REFUSED = PreflightRefused(NOW, reasons.SECRET_WRITE_REFUSED, "RBAC says no.")
 GONE = being_deleted(delivered())
 ORPHANED = with_spec(GONE, deletionPolicy="Orphan")
-MINTED = minted_ref(a_row(), an_intent())
+MINTED = minted_ref(a_row(), an_intent(), None)
 
 
 def keyless(base: Observed) -> Observed:

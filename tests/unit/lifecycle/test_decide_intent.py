@@ -52,7 +52,7 @@ from tests.builders import (
 from tests.unit.lifecycle.table import TIMINGS, Row, rows, verify
 
 INTENT, ROW = an_intent(), a_row()
-REF = minted_ref(ROW, INTENT)
+REF = minted_ref(ROW, INTENT, None)
 MINT, WRITE = Mint(INTENT), WriteSecret(INTENT)
 HELD = HeldKey(1, ROW)
 WRITTEN = Record(REF, KEPT)

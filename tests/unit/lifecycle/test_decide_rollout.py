@@ -218,7 +218,10 @@ def test_where_no_old_key_lives_the_condition_says_so() -> None:
     status = fully_told(given.key, given.key.status, Standing.of(given, REST), NOW)
     told = condition(status, reasons.ROLLOUT_PENDING)
     assert told is not None
-    assert told.message == "Deployment/agent is restarted for the new key. The old key works no more."
+    assert (
+        told.message
+        == "Deployment/agent is restarted for the new key. The old key is dead: whatever still runs with it fails."
+    )
 
 
 @pytest.mark.parametrize("state", [WorkloadAbsent(), HALFWAY])

@@ -1,6 +1,6 @@
 """The names by which an installation recognises its own keys."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -98,16 +98,20 @@ def test_the_idempotency_key_of_an_intent_is_always_the_same() -> None:
     key = idempotency_key(INSTALLATION, OWNER, 1, NOW)
     assert key == "saperly-operator-871c98d9feb2d7c3910bcd6075421fea37c16c69", "stored intents are replayed with it"
     assert len(key) <= 255
+    rotating = idempotency_key(INSTALLATION, OWNER, 1, NOW, "key-1")
+    assert rotating == "saperly-operator-8e314883c85a6f94b11d56fed06a4fe74cb4dbc8"
 
 
 def test_no_two_intents_share_an_idempotency_key() -> None:
-    intents = [
-        (INSTALLATION, OWNER, 1, NOW),
-        (OTHER_INSTALLATION, OWNER, 1, NOW),
-        (INSTALLATION, Owner("agents", "other"), 1, NOW),
-        (INSTALLATION, Owner("agents-support", ""), 1, NOW),
-        (INSTALLATION, OWNER, 2, NOW),
-        (INSTALLATION, OWNER, 1, NOW + timedelta(seconds=1)),
+    intents: list[tuple[str, Owner, int, datetime, str | None]] = [
+        (INSTALLATION, OWNER, 1, NOW, None),
+        (INSTALLATION, OWNER, 1, NOW, "key-1"),
+        (INSTALLATION, OWNER, 1, NOW, "key-2"),
+        (OTHER_INSTALLATION, OWNER, 1, NOW, None),
+        (INSTALLATION, Owner("agents", "other"), 1, NOW, None),
+        (INSTALLATION, Owner("agents-support", ""), 1, NOW, None),
+        (INSTALLATION, OWNER, 2, NOW, None),
+        (INSTALLATION, OWNER, 1, NOW + timedelta(seconds=1), None),
     ]
     assert len({idempotency_key(*intent) for intent in intents}) == len(intents)
 

@@ -19,6 +19,7 @@ from saperly_operator.lifecycle.steps import (
     Restart,
     Retire,
     RevokeCurrent,
+    Rotate,
     Stall,
     StoreIntent,
     WaitUntil,
@@ -26,6 +27,7 @@ from saperly_operator.lifecycle.steps import (
 )
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import DeletionPolicy
+from saperly_operator.resources.saperly_key_status import Operation
 from tests.builders import NOW
 from tests.unit.lifecycle.strategies import observations, unhindered
 from tests.unit.lifecycle.table import TIMINGS
@@ -80,8 +82,9 @@ def test_an_old_key_is_not_retired_before_its_date_unless_the_object_goes(given:
 @given(unhindered())
 def test_i1_a_post_follows_a_stored_intent_of_ours_that_the_vendor_still_remembers(given: Observed) -> None:
     step = decided(given).step
-    if not isinstance(step, Mint):
+    if not isinstance(step, Mint | Rotate):
         return
+    assert isinstance(step, Rotate) == (step.intent.operation is Operation.ROTATE)
     assert step.intent == given.key.status.intent
     assert step.intent.holder == given.myself.holder
     assert -TIMINGS.clock_tolerance <= NOW - step.intent.started_at <= TIMINGS.replay_limit
@@ -93,8 +96,10 @@ def test_i1_a_post_follows_a_stored_intent_of_ours_that_the_vendor_still_remembe
 def test_nothing_new_is_begun_for_an_object_that_goes_or_is_suspended(given: Observed) -> None:
     step = decided(given).step
     if given.key.is_being_deleted:
-        assert not isinstance(step, StoreIntent | Mint | WriteSecret)
-    if given.key.spec.suspend:
+        assert not isinstance(step, StoreIntent | Mint | Rotate)
+        last = given.key.spec.deletion_policy is DeletionPolicy.ORPHAN and given.current_is_dead
+        assert last or not isinstance(step, WriteSecret)
+    if given.key.spec.suspend and not given.current_is_dead:
         assert not isinstance(step, StoreIntent)
 
 
@@ -111,6 +116,20 @@ def test_the_serial_of_a_new_intent_exceeds_every_serial_seen(given: Observed) -
     assert step.intent.serial > max(seen)
     assert status.intent is None
     assert len([at for at in status.recent_intents if at > NOW - TIMINGS.mint_limit_window]) < TIMINGS.mint_limit
+
+
+@many
+@given(unhindered())
+def test_a_rotation_in_one_step_is_begun_only_where_a_mint_could_make_up_for_it(given: Observed) -> None:
+    step, status = decided(given).step, given.key.status
+    if not isinstance(step, StoreIntent) or step.intent.rotates is None:
+        return
+    assert status.current is not None
+    assert step.intent.rotates == status.current.id
+    assert step.intent.request == ""
+    assert not given.current_is_dead
+    begun = [at for at in status.recent_intents if at > NOW - TIMINGS.mint_limit_window]
+    assert len(begun) < TIMINGS.mint_limit - 1
 
 
 def sweep_serials(given: Observed) -> list[int]:

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from saperly_operator.lifecycle import transitions
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids
 from saperly_operator.resources import annotations, reasons
-from saperly_operator.resources.saperly_key_status import Failure, KeyAttribute, RotationStatus, SaperlyKeyStatus
+from saperly_operator.resources.saperly_key_status import (
+    Failure,
+    KeyAttribute,
+    RotationStatus,
+    SaperlyKeyStatus,
+)
 from tests.builders import (
     HOUR,
     INSTALLATION,
@@ -226,7 +231,7 @@ def test_a_failure_can_be_stored_however_long_its_message_is(length: int, shown:
 
 @pytest.mark.parametrize(("length", "shown"), [(64, "x" * 64), (65, "x" * 63 + "…")])
 def test_a_key_can_be_remembered_however_long_a_prefix_it_is_shown_with(length: int, shown: str) -> None:
-    assert minted_ref(a_row(key_prefix="x" * length), an_intent()).prefix == shown
+    assert minted_ref(a_row(key_prefix="x" * length), an_intent(), None).prefix == shown
 
 
 @pytest.mark.parametrize(
