@@ -34,7 +34,7 @@ def test_the_demo_plays_to_its_end_and_leaves_nothing_live() -> None:
         (
             "Kubernetes v",
             "the simulated Saperly API answers",
-            "the operator runs as the user saperly-operator",
+            "the operator runs as the ServiceAccount saperly-operator",
             "Ready, for 6 writes to Kubernetes and 1 call to Saperly",
             "its SHA-256 is that of the live key",
             "Saperly accepts it",

@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.cluster.conftest import OPERATOR, Kubectl
+from tests.cluster.conftest import Kubectl
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("roles")]
 
 RBAC = Path(__file__).parents[2] / "examples" / "rbac.yaml"
 SYSTEM = "saperly-system"
+ACCOUNT = f"system:serviceaccount:{SYSTEM}:saperly-operator"
 WORKLOADS = ("deployments", "statefulsets", "daemonsets")
 
 
@@ -60,7 +62,7 @@ def may(kubectl: Kubectl, user: str, action: str, namespace: str) -> bool:
     ],
 )
 def test_the_operator_may_do_its_work_in_every_namespace(action: str, kubectl: Kubectl) -> None:
-    assert may(kubectl, OPERATOR, action, "default")
+    assert may(kubectl, ACCOUNT, action, "default")
 
 
 @pytest.mark.parametrize(
@@ -90,17 +92,17 @@ def test_the_operator_may_do_its_work_in_every_namespace(action: str, kubectl: K
     ],
 )
 def test_the_operator_may_do_nothing_else(action: str, kubectl: Kubectl) -> None:
-    assert not may(kubectl, OPERATOR, action, "default")
+    assert not may(kubectl, ACCOUNT, action, "default")
 
 
 @pytest.mark.parametrize("action", ["get configmaps", "create configmaps", "patch configmaps"])
 def test_the_operator_keeps_its_own_records_in_its_own_namespace_only(action: str, kubectl: Kubectl) -> None:
-    assert may(kubectl, OPERATOR, action, SYSTEM)
-    assert not may(kubectl, OPERATOR, action, "kube-system")
+    assert may(kubectl, ACCOUNT, action, SYSTEM)
+    assert not may(kubectl, ACCOUNT, action, "kube-system")
 
 
-def test_a_pod_under_the_service_account_has_the_same_rights(kubectl: Kubectl) -> None:
-    account = f"system:serviceaccount:{SYSTEM}:saperly-operator"
-    assert may(kubectl, account, "create secrets", "default")
-    assert may(kubectl, account, "patch configmaps", SYSTEM)
-    assert not may(kubectl, account, "create saperlykeys.saperly.com", "default")
+def test_nobody_but_the_service_account_is_given_these_rights() -> None:
+    objects = [each for each in yaml.safe_load_all(RBAC.read_text()) if each["kind"].endswith("RoleBinding")]
+    assert [each["kind"] for each in objects] == ["ClusterRoleBinding", "RoleBinding"]
+    for each in objects:
+        assert each["subjects"] == [{"kind": "ServiceAccount", "name": "saperly-operator", "namespace": SYSTEM}]

@@ -1,9 +1,12 @@
 """What happens to the Secret: moved and rewritten without a mint, repaired, replaced by one mint, or left alone."""
 
 import base64
+import json
 from typing import Any
 
+from saperly_operator.kube.secrets import SecretView
 from saperly_operator.resources import annotations
+from tests.cluster.conftest import Kubectl
 from tests.cluster.user import ENTRY, User, holds_key
 from tests.support.waiting import eventually
 
@@ -206,3 +209,19 @@ def test_a_secret_replaced_by_the_users_own_is_told_and_never_overwritten(user: 
     now = user.wait_rotated("replaced", first)["status"]["current"]["id"]
     assert holds_key(user, "replaced", now)
     assert len(user.minted("replaced")) == 2
+
+
+def test_the_api_server_tells_who_wrote_an_entry_last(kubectl: Kubectl, namespace: str) -> None:
+    """What SecretContested shows of another controller."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "shared"},
+        "stringData": {"OURS": "a", "THEIRS": "b"},
+    }
+    place = f"--namespace={namespace}"
+    kubectl("create", place, "--field-manager=saperly-operator", "--filename=-", stdin=json.dumps(secret))
+    patch = json.dumps({"stringData": {"THEIRS": "c"}})
+    kubectl("patch", "secret", "shared", place, "--field-manager=vault", "--type=merge", f"--patch={patch}")
+    body = kubectl.json("get", "secret", "shared", place, "--show-managed-fields")
+    assert SecretView.of(body).writers == {"THEIRS": "vault"}

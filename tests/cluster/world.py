@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.conftest import Kubectl
+from tests.cluster.conftest import OPERATOR, Kubectl
 from tests.support.leaks import EVIDENCE
 from tests.support.processes import OperatorProcess, Simulator
 from tests.support.waiting import eventually
@@ -51,8 +51,23 @@ class World:
             _has_crds.add(self.kubectl.kubeconfig)
         rbac = (ROOT / "examples" / "rbac.yaml").read_text().replace("saperly-system", self.system)
         self.kubectl("apply", "--filename=-", stdin=rbac)
+        self._bind_user()
         self.put_service_key(self.simulator.service_key_file.read_text())
         self.kubectl.apply(self.provider_object(**provider_spec))
+
+    def _bind_user(self) -> None:
+        """The operator runs outside the cluster as a user: with the rights of its ServiceAccount, and no other."""
+        group = "rbac.authorization.k8s.io"
+        subject = {"apiGroup": group, "kind": "User", "name": OPERATOR}
+        for kind, role in (("ClusterRoleBinding", "ClusterRole"), ("RoleBinding", "Role")):
+            binding = {
+                "apiVersion": f"{group}/v1",
+                "kind": kind,
+                "metadata": {"name": f"{OPERATOR}-user"},
+                "roleRef": {"apiGroup": group, "kind": role, "name": "saperly-operator"},
+                "subjects": [subject],
+            }
+            self.kubectl.apply(binding, namespace=self.system)
 
     def put_service_key(self, value: str, name: str = "saperly-service-key") -> None:
         """Create or replace the Secret that holds the service key."""

@@ -2,7 +2,7 @@
 
 The list as a whole is in ``mutants``."""
 
-from tests.mutation.mutant import Edit, Mutant, cluster_history, crash, history, rule
+from tests.mutation.mutant import Edit, Mutant, cluster_history, crash, history, rule, unit
 
 RETIRING = (
     Mutant(
@@ -87,6 +87,33 @@ RETIRING = (
             ("    except errors.NotVisible:\n        return True\n        row = await look_at_key(handle, ref.id"),
         ),
         caught_by=(cluster_history("a_service_keys_content_swapped_in_place_says_nothing_about_its_children"),),
+    ),
+    Mutant(
+        "take a key that lives for a revoked one",
+        "section 4, Retire",
+        "A 404 that passes by itself, and the old key lives for ever.",
+        Edit(
+            "controller/act_retire.py",
+            "        return row.revoked_at is not None\n    return True\n",
+            "        return row.id == ref.id\n    return True\n",
+        ),
+        caught_by=(
+            unit(
+                "controller/test_act_retire.py",
+                "a_revoke_answered_by_404_is_done_only_when_the_key_is_seen_to_be_revoked",
+            ),
+        ),
+    ),
+    Mutant(
+        "revoke for a namesake",
+        "section 4, Reads",
+        "What was decided about an object that is gone is done to the one that took its name.",
+        Edit(
+            "controller/act_retire.py",
+            "    if live is None or live.key.metadata.uid != key.metadata.uid:\n",
+            "    if live is None:\n",
+        ),
+        caught_by=(unit("controller/test_act_retire.py", "an_entry_of_a_namesake_is_not_what_was_decided_about"),),
     ),
     Mutant(
         "take a failed revoke for a revoke",

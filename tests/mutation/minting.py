@@ -56,6 +56,15 @@ MINTING = (
         caught_by=(history("100_rotate_requests_in_an_hour"),),
     ),
     Mutant(
+        "deliver again for ever",
+        "I4",
+        "A controller that takes the Secret for its own costs 72 keys a day.",
+        Edit(
+            "lifecycle/redelivery.py", "    if until is None:\n", "    if until is None or case.observed.is_live:\n"
+        ),
+        caught_by=(rule("a_secret_that_something_rewrites_after_each_delivery"),),
+    ),
+    Mutant(
         "use a serial twice",
         "section 3, Serial",
         "Two keys bear one tag: a list cannot tell which of them an unknown request minted.",
@@ -72,8 +81,8 @@ MINTING = (
         "A stripped label looks like a deleted Secret, and costs a key and a restart.",
         Edit(
             "lifecycle/checks_keep.py",
-            "    return begin_mint(case, reason) if case.observed.is_live else Decision(ReadLive(), reason, message)",
-            "    return begin_mint(case, reason) if message else Decision(ReadLive(), reason, message)",
+            "    return deliver_again(case, reason) if case.observed.is_live else Decision(ReadLive(), reason, message)",
+            "    return deliver_again(case, reason) if message else Decision(ReadLive(), reason, message)",
         ),
         Edit(
             "controller/act_mint.py",
@@ -153,8 +162,8 @@ OUTCOMES = (
         "The vendor has forgotten the Idempotency-Key, and mints a second key.",
         Edit(
             "lifecycle/checks_intent.py",
-            "    too_old = not -timings.replay_clock_tolerance <= age <= timings.replay_limit\n",
-            "    too_old = not -timings.replay_clock_tolerance <= age\n",
+            "    too_old = not -timings.clock_tolerance <= age <= timings.replay_limit\n",
+            "    too_old = not -timings.clock_tolerance <= age\n",
         ),
         caught_by=(history("an_intent_found_after_the_vendor_forgot_its_idempotency_key"),),
     ),

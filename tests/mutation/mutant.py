@@ -89,6 +89,16 @@ def rule(name: str) -> str:
     return f"{_SIMULATION}/test_rules.py::test_{name}"
 
 
+def clock_history(name: str) -> str:
+    """One of the named histories of wrong clocks."""
+    return f"{_SIMULATION}/test_clock_histories.py::test_{name}"
+
+
+def unit(file: str, name: str) -> str:
+    """One unit test, where the rule guards a moment that histories seldom meet."""
+    return f"tests/unit/{file}::test_{name}"
+
+
 def crash(kind: str, story: str, event: str) -> str:
     """One story of the crash matrix with one kind of trouble, at every call of it."""
     return f"{_SIMULATION}/test_crash_matrix.py::test_{kind}_survives_trouble_at_any_call[{story}-{event}]"

@@ -4,6 +4,7 @@ The texts are exact, so that whoever changes a rule meets its mutant: test_mutan
 when one of them no longer finds its text.
 """
 
+from tests.mutation.clocks import CLOCKS
 from tests.mutation.delivery import DELIVERY
 from tests.mutation.ending import DELETION, RETIRING
 from tests.mutation.minting import MINTING, OUTCOMES
@@ -11,7 +12,17 @@ from tests.mutation.mutant import Mutant
 from tests.mutation.rotating import ROTATING
 from tests.mutation.sweeping import SECRECY, SWEEPING
 
-MUTANTS: tuple[Mutant, ...] = (*MINTING, *OUTCOMES, *DELIVERY, *ROTATING, *RETIRING, *SWEEPING, *DELETION, *SECRECY)
+MUTANTS: tuple[Mutant, ...] = (
+    *MINTING,
+    *OUTCOMES,
+    *DELIVERY,
+    *ROTATING,
+    *RETIRING,
+    *SWEEPING,
+    *DELETION,
+    *SECRECY,
+    *CLOCKS,
+)
 
 
 def table() -> str:

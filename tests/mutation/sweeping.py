@@ -2,7 +2,7 @@
 
 The list as a whole is in ``mutants``."""
 
-from tests.mutation.mutant import Edit, Mutant, cluster_history, crash, history, rule
+from tests.mutation.mutant import Edit, Mutant, cluster_history, crash, history, rule, unit
 
 SWEEPING = (
     Mutant(
@@ -85,6 +85,18 @@ SWEEPING = (
             ":\n",
         ),
         caught_by=(rule("a_key_first_used_while_the_sweep_is_about_to_collect_it_is_spared"),),
+    ),
+    Mutant(
+        "revoke a key that was released after it was listed",
+        "section 4, Deletion",
+        "Orphan lets a key go while the list is under way, and its user is cut off.",
+        Edit("controller/orphans.py", " or now.name != row.name:\n", ":\n"),
+        caught_by=(
+            unit(
+                "controller/test_act_retire.py",
+                "a_key_without_an_owner_that_is_renamed_after_it_was_listed_is_left_alone",
+            ),
+        ),
     ),
     Mutant(
         "take a key on its way for an orphan",

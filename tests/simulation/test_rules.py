@@ -1,10 +1,13 @@
 """Short histories of single rules that no named history needs. Which rule each is about, tests/mutation says."""
 
+import asyncio
+
+from saperly_operator.kube.api import Object
 from saperly_operator.resources import reasons
 from tests.simulation.interruptions import Event, Interruptions, StallAt, Upon
 from tests.simulation.stories import at_rest, delivered, first_key, reason, tell
-from tests.simulation.world import World
-from tests.support.memory_kube import SecretQuota
+from tests.simulation.world import NAMESPACE, World
+from tests.support.memory_kube import Change, SecretQuota
 
 POST, LIST = "vendor POST", "vendor GET /api/v1/keys"
 GIVEN_UP = "patch saperlykeys/support/status intent none"
@@ -151,3 +154,38 @@ def test_a_request_that_leaves_and_arrives_late_is_waited_for_by_a_deletion() ->
         assert [child.is_live for child in world.ledger()] == [False]
 
     tell(story, Interruptions(lateness=lambda: 55.0))
+
+
+def test_a_secret_that_something_rewrites_after_each_delivery() -> None:
+    """Another controller takes the Secret for its own: three keys at once, then ever fewer, and a person is told."""
+
+    async def story(world: World) -> None:
+        await first_key(world)
+        is_rewritten = True
+
+        def rewrite(change: Change) -> None:
+            new = change.new
+            if change.plural == "secrets" and new is not None and is_rewritten and _is_fresh(new):
+                patch = {"data": {"SAPERLY_API_KEY": "dGhlaXJz"}}
+                world.keep(asyncio.ensure_future(world.edit_secret("support", patch)))
+
+        def _is_fresh(secret: Object) -> bool:
+            is_ours = (secret["metadata"]["namespace"], secret["metadata"]["name"]) == (NAMESPACE, "support")
+            return is_ours and bool(secret["data"].get("SAPERLY_API_KEY") != "dGhlaXJz")
+
+        world.kube.listeners.append(rewrite)
+        await world.edit_secret("support", {"data": {"SAPERLY_API_KEY": "dGhlaXJz"}})
+        await world.live_on(minutes=55)
+        assert len(world.ledger()) == 4, "three are delivered as soon as the hourly limit lets them"
+        await world.live_on(hours=23)
+        assert len(world.ledger()) <= 8
+        assert await reason(world, "Stalled") == reasons.SECRET_CONTESTED
+        await world.live_on(hours=24 * 7)
+        assert len(world.ledger()) <= 16, "and then one a day"
+        is_rewritten = False
+        await world.annotate("support", rotate_requested_at="mended")
+        await world.live_on(hours=2)
+        await delivered(world)
+        assert len(world.live()) == 1
+
+    tell(story)

@@ -88,7 +88,7 @@ def unknown_failure(observed: Observed, error: errors.SaperlyError, now: datetim
         message = "Saperly's answer to a request did not arrive; the same request is sent again."
     count = next_failure(observed.key.status, code, now).count
     wait = exponential(count, tools.timings.retry_first, tools.timings.retry_limit)
-    retry_at = now + max(wait, timedelta(seconds=min(error.retry_after or 0.0, 3600.0)))
+    retry_at = now + max(wait, min(timedelta(seconds=error.retry_after or 0.0), tools.timings.retry_after_limit))
     return next_failure(observed.key.status, code, retry_at, message=message, **observed.bound._asdict())
 
 

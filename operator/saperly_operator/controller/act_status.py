@@ -6,6 +6,7 @@ from saperly_operator.controller.tools import Tools
 from saperly_operator.kube.events import EventType, Occurrence
 from saperly_operator.lifecycle.conditions import Standing, condition
 from saperly_operator.lifecycle.observed import Observed, SecretOwned
+from saperly_operator.lifecycle.redelivery import redelivered
 from saperly_operator.lifecycle.steps import AbandonIntent, AdoptOrphans, AdoptSuccessors, Decision, Record
 from saperly_operator.lifecycle.transitions import intent_abandoned, key_delivered, next_failure, orphans_adopted
 from saperly_operator.lifecycle.transitions_rotation import successors_adopted
@@ -17,6 +18,7 @@ async def record(tools: Tools, observed: Observed, step: Record, decision: Decis
     """Status names the key that the Secret holds; the one before it is on its way out."""
     key, now = observed.key, tools.clock.now()
     status = key_delivered(key, step.current, step.secret, now, _previous_key(observed, step.secret.name))
+    status = status.changed(redelivered=redelivered(key.status, now, tools.timings))
     standing = Standing.delivered(step.secret.name)
     # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
     await tools.statuses.store(key, status, standing, _delivery(key.status, step, decision))

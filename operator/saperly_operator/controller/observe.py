@@ -13,6 +13,7 @@ from saperly_operator.controller.service_keys import ServiceKeys
 from saperly_operator.kube.api import SAPERLY_KEYS, SECRETS, Kube, Object
 from saperly_operator.kube.errors import NotFound
 from saperly_operator.kube.secrets import SecretView
+from saperly_operator.lifecycle.moments import noted_moments
 from saperly_operator.lifecycle.naming import Owner, Tag
 from saperly_operator.lifecycle.observed import (
     Freshness,
@@ -109,7 +110,9 @@ class Observer:
     def _memory(self, key: SaperlyKey) -> Memory:
         tag = Tag.of(self._myself.installation, Owner(key.namespace, key.name), 1)
         scratch = self._scratchpads.of(key.metadata.uid, (key.namespace, key.name))
-        scratch.see_intent(key.status.intent, self._clock.now())
+        now = self._clock.now()
+        scratch.see_clock(now, (self._myself.started_at, *noted_moments(key.status)))
+        scratch.see_intent(key.status.intent, now)
         return scratch.memory(self._scratchpads.listed_serial(tag.owner))
 
     def _former_providers(self, key: SaperlyKey) -> dict[str, ProviderSpec]:

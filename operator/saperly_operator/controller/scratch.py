@@ -4,6 +4,7 @@ Lost with the process, always safely: the plaintext's loss is the tested path of
 is only thrift. Keyed by uid, so that a recreated object never inherits anything.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -28,6 +29,9 @@ from saperly_operator.saperly.concealed import Plaintext
 
 _LONGEST_RETRY_AFTER = 3600.0
 """Seconds; a vendor's Retry-After is clamped to its own window."""
+
+_SET_BACK = timedelta(minutes=1)
+"""By so much a clock that is merely slowed down never falls back; every wait of the protocol has more to spare."""
 
 _TURN_VALID = 20.0
 """Seconds; less than the gate's margin, which also has to cover the request itself."""
@@ -68,6 +72,29 @@ class Scratch:
     _done_at: dict[str, datetime] = field(default_factory=dict)
     _intent_seen: tuple[int, str] | None = None
     _intent_seen_at: datetime | None = None
+    _seen_at: datetime | None = None
+    _ahead_since: dict[datetime, datetime] = field(default_factory=dict)
+
+    def see_clock(self, now: datetime, moments: Iterable[datetime]) -> None:
+        """What the clock says, and which ``moments`` it will say some time, if none of them was noted by a wrong one.
+
+        When it was set back, all that is dated here is of no use: nothing may wait for such a moment, and no list may
+        pass for one that was begun later than it was.
+        """
+        if self._seen_at is not None and now < self._seen_at - _SET_BACK:
+            self._forget_dates(now)
+        self._seen_at = now
+        ahead = {moment: self._ahead_since.get(moment, now) for moment in moments if moment > now}
+        self._ahead_since = {moment: min(since, now) for moment, since in ahead.items()}
+
+    def _forget_dates(self, now: datetime) -> None:
+        for dated in (self.sweeps, self.not_before, self.workloads, self.sent_at, self._failures, self._done_at):
+            dated.clear()
+        self.preflight = self.adoption = self.write_refused = None
+        if self.held is not None:
+            self.held = replace(self.held, refused_since=None, refusal=None)
+        if self._intent_seen_at is not None:
+            self._intent_seen_at = now
 
     def see_intent(self, intent: Intent | None, now: datetime) -> None:
         """What of a request under way this process sees: since when it has been the same, under the same name."""
@@ -90,6 +117,7 @@ class Scratch:
             intent_seen_at=self._intent_seen_at,
             write_refused=self.write_refused,
             workloads=dict(self.workloads),
+            ahead_since=dict(self._ahead_since),
         )
 
     def forget_absence(self, key_id: str) -> None:

@@ -52,6 +52,7 @@ def secret_state(view: SecretView, key: SaperlyKey, target: Target, installation
         intact=record is not None and digest is not None and record.fits(digest),
         immutable=view.immutable,
         elsewhere=None if proven else _elsewhere(view, key, target),
+        written_by=view.writers.get(target.entry),
         misplaced=_misplaced(view, record, key, target),
         previous=_previous(view, key, target),
     )

@@ -77,6 +77,8 @@ class Sweeper:
         if handle is None:
             return
         plan = self._plans.setdefault(handle.material, _Plan(self._clock.now()))
+        if plan.last_begun is not None and plan.last_begun > self._clock.now():
+            plan.last_begun = None  # the clock was set back since
         if plan.last_begun is None or plan.last_begun < begun_after:
             plan.wanted = max(plan.wanted or begun_after, begun_after)
             plan.due = min(plan.due, max(begun_after, self._clock.now()))

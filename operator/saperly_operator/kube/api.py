@@ -84,6 +84,9 @@ class PatchOptions:
     dry_run: bool = False
 
 
+FIELD_MANAGER = "saperly-operator"
+"""The name under which the API server notes what the operator wrote."""
+
 _REFRESH_SECONDS = 60
 
 PLAIN = PatchOptions()
@@ -97,7 +100,7 @@ class NoCredentials(Exception):
 class RestKube:
     """``Kube`` over HTTP, with the official client's credentials and connection pool."""
 
-    def __init__(self, api: Any, *, request_timeout: float, field_manager: str = "saperly-operator") -> None:
+    def __init__(self, api: Any, *, request_timeout: float, field_manager: str = FIELD_MANAGER) -> None:
         self._api = api
         self._timeout = aiohttp.ClientTimeout(total=request_timeout, connect=min(10.0, request_timeout))
         self._field_manager = field_manager

@@ -7,15 +7,19 @@ dropped at once. What caches keep is a ``SecretView``.
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from saperly_operator.kube.api import Object
+from saperly_operator.kube.api import FIELD_MANAGER, Object
 from saperly_operator.resources.secret_record import SecretRecord, plaintext_digest
+
+_LONGEST_NAME = 128
+"""Characters of a field manager's name; the API server's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretView:
-    """A Secret without its data: of each entry only a digest. ``is_dependent``: it has an ownerReference."""
+    """A Secret without its data: of each entry only a digest. ``is_dependent``: it has an ownerReference. ``writers``:
+    the entries that others than the operator wrote last, each with the name under which the API server noted that."""
 
     namespace: str
     name: str
@@ -28,6 +32,7 @@ class SecretView:
     immutable: bool
     type: str
     is_dependent: bool = False
+    writers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, secret: Object) -> "SecretView":
@@ -46,7 +51,18 @@ class SecretView:
             immutable=bool(secret.get("immutable")),
             type=str(secret.get("type") or "Opaque"),
             is_dependent=bool(metadata.get("ownerReferences")),
+            writers=_writers(metadata.get("managedFields") or []),
         )
+
+
+def _writers(managed: list[Object]) -> dict[str, str]:
+    """From ``managedFields``, oldest first, so that of several owners of an entry the last one counts."""
+    found: dict[str, str] = {}
+    for each in sorted(managed, key=lambda each: str(each.get("time") or "")):
+        data = (each.get("fieldsV1") or {}).get("f:data") or {}
+        names = [path.removeprefix("f:") for path in data if path.startswith("f:")]
+        found |= dict.fromkeys(names, str(each.get("manager") or "")[:_LONGEST_NAME])
+    return {name: manager for name, manager in found.items() if manager not in ("", FIELD_MANAGER)}
 
 
 def entry(secret: Object, key: str) -> bytes | None:

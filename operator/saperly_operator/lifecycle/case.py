@@ -8,9 +8,10 @@ from saperly_operator.lifecycle.observed import Observed, ServiceKeyUnusable, Se
 from saperly_operator.lifecycle.steps import Decision, Stall, WaitUntil
 from saperly_operator.lifecycle.sweep_view import SweepView
 from saperly_operator.lifecycle.timings import Timings
+from saperly_operator.lifecycle.transitions import OF_THE_REQUEST
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import SaperlyKey
-from saperly_operator.resources.saperly_key_status import SaperlyKeyStatus
+from saperly_operator.resources.saperly_key_status import Failure, SaperlyKeyStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,25 @@ class Case:
         """Until when this kind of work is put off in this process, or None when it may go on now."""
         until = self.observed.memory.not_before.get(work)
         return until if until is not None and until > self.now else None
+
+    def happened_at(self, moment: datetime) -> datetime:
+        """When that happened which status dates ``moment``.
+
+        A moment further ahead than clocks differ was noted under a clock that was wrong (or this one is, until it is
+        set). It counts from when this process first saw it there: nothing waits for days or years because of it, and
+        what is allowed so many times an hour is not allowed again at once.
+        """
+        if moment <= self.now + self.timings.clock_tolerance:
+            return moment
+        return min(self.observed.memory.ahead_since.get(moment, self.now), self.now)
+
+    def put_off_until(self, failure: Failure) -> datetime | None:
+        """Until when what failed is left alone; None when it may be tried. A time further ahead than any wait reaches
+        was noted under a clock that ran ahead, and is over."""
+        timings = self.timings
+        longest = timings.retry_after_limit if failure.code in OF_THE_REQUEST else timings.backoff_limit
+        is_wait = self.now < failure.retry_at <= self.now + longest + timings.clock_tolerance
+        return failure.retry_at if is_wait else None
 
     def write_put_off(self, doing: str) -> Decision | None:
         """Why a Secret is not changed for now; None when it may be. A refusal needs a person, an outage does not."""
@@ -81,4 +101,5 @@ def first_of(checks: Iterable[Check], case: Case) -> Decision | None:
 def recent_intents(case: Case) -> tuple[datetime, ...]:
     """When the mints of the last hour (or what is set in its place) were begun, oldest first."""
     oldest = case.now - case.timings.mint_limit_window
-    return tuple(sorted(moment for moment in case.status.recent_intents if moment > oldest))
+    begun = (case.happened_at(moment) for moment in case.status.recent_intents)
+    return tuple(sorted(moment for moment in begun if moment > oldest))

@@ -33,8 +33,9 @@ def attributes_changed(case: Case) -> Decision | None:
     if step is None:
         return None
     failure = case.status.failure
-    if failure is not None and failure.retry_at > case.now and failure.applies_to(case.observed.bound):
-        return Decision(Stall(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+    until = case.put_off_until(failure) if failure is not None else None
+    if failure is not None and until is not None and failure.applies_to(case.observed.bound):
+        return Decision(Stall(until), failure.code, failure.message or "It is tried again by itself.")
     access = case.manage_access(current.provider, current.service_key, "The key's attributes cannot be changed")
     if access is not None:
         return access

@@ -9,7 +9,7 @@ from saperly_operator.lifecycle.checks_adoption import key_recorded
 from saperly_operator.lifecycle.checks_intent import begun_after, service_key_replaced, swept_keys
 from saperly_operator.lifecycle.checks_overlap import dates_changed
 from saperly_operator.lifecycle.checks_previous import next_withdrawal, previous_key_expiring
-from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, retire_work
+from saperly_operator.lifecycle.checks_retire import UNUSED_REASONS, due_at, retire_work
 from saperly_operator.lifecycle.checks_rollout import (
     next_look,
     workload_not_restarted,
@@ -146,7 +146,7 @@ def _old_key_alive(case: Case) -> Decision | None:
     for entry in case.status.retiring:
         if _may_live_on(entry, case) and not _stays_in_secret(entry, case):
             message = f"Waiting for the end of the overlap of the old key {entry.prefix}…"
-            moments = (entry.revoke_after, next_look(case), next_withdrawal(case))
+            moments = (due_at(entry, case), next_look(case), next_withdrawal(case))
             until = min(moment for moment in moments if moment is not None)
             return Decision(WaitUntil(until), reasons.REVOKING, message)
         blocked = _put_off(case, entry.provider, entry.service_key, retire_work(entry))
@@ -169,7 +169,7 @@ def _stays_in_secret(entry: RetiringKey, case: Case) -> bool:
 def _may_live_on(entry: RetiringKey, case: Case) -> bool:
     """With ``Orphan`` nobody asked for an outage: an old key that may be in use keeps its overlap."""
     orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
-    return orphaned and entry.reason not in UNUSED_REASONS and entry.revoke_after > case.now
+    return orphaned and entry.reason not in UNUSED_REASONS and due_at(entry, case) > case.now
 
 
 def _current_key_alive(case: Case) -> Decision | None:

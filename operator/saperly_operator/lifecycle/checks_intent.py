@@ -59,10 +59,9 @@ def begun_after(case: Case) -> datetime:
     the intent was stored; each may be delivered a settling time later.
     """
     intent, failure = _intent(case), case.status.failure
-    moments = [min(intent.started_at, case.now)]
-    moments.append(min(case.observed.myself.started_at, case.now))
+    moments = [case.happened_at(intent.started_at), case.happened_at(case.observed.myself.started_at)]
     if failure is not None and failure.code in OF_THE_REQUEST:
-        moments.append(failure.retry_at)
+        moments.append(case.put_off_until(failure) or case.happened_at(failure.retry_at))
     return max(moments) + case.timings.delivery_settle
 
 
@@ -121,7 +120,7 @@ def _held_by_another_process(case: Case) -> Decision | None:
     # Counted from when this process first saw that holder's name on it, by this process's own clock: another's may be
     # hours ahead, and one that took it over a moment ago has all of its requests still before it.
     since = case.observed.memory.intent_seen_at or myself.started_at
-    settled = max(myself.started_at, since) + case.timings.takeover_settle
+    settled = max(case.happened_at(myself.started_at), since) + case.timings.takeover_settle
     message = "Another process of the operator began this; waiting for what it may have under way to settle."
     if case.now < settled:
         return Decision(WaitUntil(settled), reasons.RESUMING, message)
@@ -184,7 +183,7 @@ def _replay_forbidden(case: Case) -> Decision | None:
     """The vendor may have forgotten the Idempotency-Key, or the answers stay unknown: never send it again."""
     intent, timings = _intent(case), case.timings
     age = case.now - intent.started_at
-    too_old = not -timings.replay_clock_tolerance <= age <= timings.replay_limit
+    too_old = not -timings.clock_tolerance <= age <= timings.replay_limit
     if not too_old and not _unknown_for_too_long(case):
         return None
     after = begun_after(case)
@@ -207,7 +206,8 @@ def _replay_forbidden(case: Case) -> Decision | None:
     # Nothing minted is no mint of this hour, when these are used up: an outage must not be made longer by an hour. Nor
     # are there more requests while it lasts: the next is begun as they would be spread evenly.
     used_up = len(recent_intents(case)) >= timings.mint_limit and not sweep.tagged(intent.serial)
-    until = max(case.now, intent.started_at + timings.mint_limit_window / timings.mint_limit) if used_up else case.now
+    until = max(case.now, case.happened_at(intent.started_at) + timings.mint_limit_window / timings.mint_limit)
+    until = until if used_up else case.now
     given_up = AbandonIntent(lost, reasons.OUTCOME_UNRESOLVED, until, gives_turn_back=used_up)
     return Decision(given_up, reasons.OUTCOME_UNRESOLVED, message)
 
@@ -246,8 +246,9 @@ def _serial_in_name(case: Case) -> int:
 def _mint_put_off(case: Case) -> Decision | None:
     # A failure of another kind is older than the intent, and was got over to store it.
     intent, failure = _intent(case), case.status.failure
-    if failure is not None and failure.code in OF_THE_REQUEST and failure.retry_at > case.now:
-        return Decision(WaitUntil(failure.retry_at), failure.code, failure.message or "It is tried again by itself.")
+    until = case.put_off_until(failure) if failure is not None and failure.code in OF_THE_REQUEST else None
+    if failure is not None and until is not None:
+        return Decision(WaitUntil(until), failure.code, failure.message or "It is tried again by itself.")
     until = case.not_before("mint")
     if until is not None:
         message = (

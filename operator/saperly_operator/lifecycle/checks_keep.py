@@ -8,6 +8,7 @@ from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.checks_mint import begin_mint
 from saperly_operator.lifecycle.checks_rotate import begin_rotation
 from saperly_operator.lifecycle.observed import ProviderPresent, SecretAbsent, SecretForeign, SecretOwned, holds
+from saperly_operator.lifecycle.redelivery import deliver_again
 from saperly_operator.lifecycle.rotation import plan_of
 from saperly_operator.lifecycle.steps import (
     Decision,
@@ -47,7 +48,7 @@ def secret_moved(case: Case) -> Decision | None:
         return _move(case, kept, kept.key, moving)
     if isinstance(source, SecretOwned) and source.elsewhere is not None:
         return _move(case, kept, source.elsewhere, moving)
-    return begin_mint(case, reasons.SECRET_MISSING)
+    return deliver_again(case, reasons.SECRET_MISSING)
 
 
 def _move(case: Case, kept: SecretStatus, entry: str, moving: str) -> Decision:
@@ -76,7 +77,7 @@ def secret_lost(case: Case) -> Decision | None:
         case SecretOwned():
             reason, message = reasons.SECRET_ALTERED, f"The plaintext in the Secret {kept.name} was changed."
     # A watch may lag behind, or have lost sight of a Secret whose label was stripped: only a live read costs a key.
-    return begin_mint(case, reason) if case.observed.is_live else Decision(ReadLive(), reason, message)
+    return deliver_again(case, reason) if case.observed.is_live else Decision(ReadLive(), reason, message)
 
 
 def provider_changed(case: Case) -> Decision | None:

@@ -100,14 +100,13 @@ def begin(case: Case, beginning: Beginning) -> Decision:
 def _refused_before(case: Case) -> Decision | None:
     """The same request was refused before, and neither the spec, the provider nor its service key changed since."""
     failure = case.status.failure
-    if failure is None or failure.retry_at <= case.now:
-        return None
-    if not failure.applies_to(case.observed.bound):
+    until = case.put_off_until(failure) if failure is not None else None
+    if failure is None or until is None or not failure.applies_to(case.observed.bound):
         return None
     message = failure.message or "It is tried again by itself."
     if failure.code == reasons.OUTCOME_UNRESOLVED:
-        return Decision(WaitUntil(failure.retry_at), failure.code, message)  # nobody has to act
-    return Decision(Stall(failure.retry_at), failure.code, message)
+        return Decision(WaitUntil(until), failure.code, message)  # nobody has to act
+    return Decision(Stall(until), failure.code, message)
 
 
 def _too_many_mints(case: Case) -> Decision | None:

@@ -6,9 +6,10 @@ or at once when the spec names another place for it, or none. Status learns of b
 between is made up for by the next look, and no key is revoked while its plaintext is there.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case
+from saperly_operator.lifecycle.checks_retire import due_at
 from saperly_operator.lifecycle.observed import SecretOwned
 from saperly_operator.lifecycle.steps import Decision, WithdrawPrevious
 from saperly_operator.resources import reasons
@@ -31,7 +32,7 @@ def _may_stay(case: Case, entry: str, fingerprint: str) -> bool:
     wanted = case.key.spec.secret.previous_key
     owner = next((old for old in case.status.retiring if old.fingerprint == fingerprint), None)
     if owner is not None:
-        return entry == wanted and case.now < _until(owner, case.timings.previous_key_lead)
+        return entry == wanted and case.now < _until(owner, case)
     # Nobody's: altered by hand, or left by a restore. While a mint is open it may be the current key's, which is about
     # to be replaced by what the Secret holds already.
     return entry != wanted or case.status.intent is not None
@@ -39,8 +40,7 @@ def _may_stay(case: Case, entry: str, fingerprint: str) -> bool:
 
 def next_withdrawal(case: Case) -> datetime | None:
     """When the next old plaintext has to leave the Secret."""
-    lead = case.timings.previous_key_lead
-    moments = [_until(old, lead) for old in case.status.retiring if old.previous_key is not None]
+    moments = [_until(old, case) for old in case.status.retiring if old.previous_key is not None]
     put_off = case.not_before("write")
     due = min(moments, default=None)
     if due is None or due > case.now:
@@ -48,5 +48,5 @@ def next_withdrawal(case: Case) -> datetime | None:
     return put_off or case.now + case.timings.recheck
 
 
-def _until(old: RetiringKey, lead: timedelta) -> datetime:
-    return old.revoke_after - lead
+def _until(old: RetiringKey, case: Case) -> datetime:
+    return due_at(old, case) - case.timings.previous_key_lead

@@ -10,7 +10,7 @@ from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.observed import ServiceKeyUsable
 from saperly_operator.lifecycle.steps import Decision, Retire
 from saperly_operator.resources import reasons
-from saperly_operator.resources.saperly_key_status import KeyRef
+from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey
 
 RETIRING_LIMIT = 10
 """Old keys that can be revoked and that one object may have at once."""
@@ -22,9 +22,18 @@ UNUSED_REASONS = frozenset({reasons.PLAINTEXT_LOST, reasons.OUTCOME_UNKNOWN, rea
 """Entries for keys that nobody should hold: revoked only if the vendor never saw them used, or no more for long."""
 
 
+def due_at(entry: RetiringKey, case: Case) -> datetime:
+    """When an old key goes. A wait that was counted under a clock that ran ahead is as long as it was to be, and counts
+    from when this process saw that; a key that nobody should hold was never to wait."""
+    began = entry.overlap_started_at or entry.replaced_at
+    if began is None:
+        return case.happened_at(entry.revoke_after) if entry.reason in UNUSED_REASONS else entry.revoke_after
+    return entry.revoke_after - (began - case.happened_at(began))
+
+
 def retiring_key_due(case: Case) -> Decision | None:
     """A key's date has come and nothing puts its revocation off."""
-    due = (entry for entry in case.status.retiring if entry.revoke_after <= case.now and entry.previous_key is None)
+    due = (entry for entry in case.status.retiring if due_at(entry, case) <= case.now and entry.previous_key is None)
     for entry in due:
         access = case.manage_access(entry.provider, entry.service_key, "The old key cannot be revoked yet")
         if access is None and case.not_before(retire_work(entry)) is None:
@@ -55,6 +64,7 @@ def next_retirement(case: Case) -> datetime | None:
     for entry in case.status.retiring:
         work = case.not_before(retire_work(entry))
         usable = _is_reachable(case, entry)
-        at = max(entry.revoke_after, work or entry.revoke_after)
+        due = due_at(entry, case)
+        at = max(due, work or due)
         moments.append(at if usable and at > case.now else max(at, case.now + case.timings.recheck))
     return min(moments, default=None)

@@ -70,7 +70,7 @@ def next_look(case: Case) -> datetime | None:
 
 def _given_up_at(case: Case) -> datetime | None:
     restarted = case.status.restarted
-    return None if restarted is None else restarted.started_at + longest(case.key.spec.rotation)
+    return None if restarted is None else case.happened_at(restarted.started_at) + longest(case.key.spec.rotation)
 
 
 def _next_looks(case: Case) -> dict[WorkloadRef, datetime]:
@@ -84,7 +84,7 @@ def _next_looks(case: Case) -> dict[WorkloadRef, datetime]:
         if at is None or restarted is None:
             due[ref] = case.now
         elif not isinstance(found.get(ref), RolledOut):
-            wait = (at - restarted.started_at) / 4
+            wait = (at - case.happened_at(restarted.started_at)) / 4
             due[ref] = at + min(max(wait, timings.rollout_poll_first), timings.rollout_poll_limit)
     return due
 

@@ -46,7 +46,7 @@ def rotation_lost(case: Case) -> Decision | None:
 def successor_listed(case: Case) -> Decision | None:
     """A list shows what took the place of a key, or that nothing which took it lives."""
     for lost in _lost(case):
-        sweep = case.swept(lost.provider, lost.service_key, lost.since)
+        sweep = case.swept(lost.provider, lost.service_key, case.happened_at(lost.since))
         if sweep is None:
             continue
         rows = [row for row in sweep.rows if row.rotated_from == lost.replaced]
@@ -64,9 +64,10 @@ def successor_listed(case: Case) -> Decision | None:
 def successor_unlisted(case: Case) -> Decision | None:
     """No list was begun late enough to show what took the place of a key: an object does not go before one was."""
     for lost in _lost(case):
-        if case.swept(lost.provider, lost.service_key, lost.since) is None:
+        if case.swept(lost.provider, lost.service_key, case.happened_at(lost.since)) is None:
             message = "Waiting for the list of keys at Saperly, to revoke what took the place of another."
-            step = AwaitSweep(lost.provider, lost.service_key, lost.since, case.now + case.timings.recheck)
+            since = case.happened_at(lost.since)
+            step = AwaitSweep(lost.provider, lost.service_key, since, case.now + case.timings.recheck)
             access = case.manage_access(lost.provider, lost.service_key, "The keys at Saperly cannot be listed")
             return access or Decision(step, reasons.REVOKING, message)
     return None

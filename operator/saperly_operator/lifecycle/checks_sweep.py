@@ -71,7 +71,10 @@ def revoked_outside(case: Case) -> Decision | None:
     if case.key.spec.on_remote_revocation is OnRemoteRevocation.HOLD:
         message = f"The key was revoked at Saperly, and spec.onRemoteRevocation is Hold: {ask}."
         return case.stall(reasons.REVOKED_EXTERNALLY, message)
-    if status.reminted_at is not None and case.now < status.reminted_at + case.timings.remint_interval:
+    if (
+        status.reminted_at is not None
+        and case.now < case.happened_at(status.reminted_at) + case.timings.remint_interval
+    ):
         message = f"The key was revoked at Saperly, for the second time within a day: {ask}."
         return case.stall(reasons.REVOKED_EXTERNALLY, message)
     return begin_mint(case, reasons.REVOKED_EXTERNALLY)
@@ -107,7 +110,7 @@ def contested_until(case: Case, ref: KeyRef) -> datetime | None:
     if drift is None or drift.count < CONTESTED_FROM:
         return None
     extra = drift.count - CONTESTED_FROM + 1
-    until = drift.last_at + exponential(extra, timings.drift_first, timings.drift_longest)
+    until = case.happened_at(drift.last_at) + exponential(extra, timings.drift_first, timings.drift_longest)
     return until if case.now < until else None
 
 
@@ -116,7 +119,7 @@ def _drift_of(case: Case, key_id: str) -> Drift | None:
 
 
 def _forgotten_at(case: Case, drift: Drift) -> datetime:
-    return drift.last_at + 2 * case.timings.drift_longest
+    return case.happened_at(drift.last_at) + 2 * case.timings.drift_longest
 
 
 def _is_calm(case: Case, drift: Drift) -> bool:

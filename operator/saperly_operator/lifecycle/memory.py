@@ -69,7 +69,8 @@ class Memory:
     is reserved, which may have been the gate's last. ``listed_serial`` is the highest serial that any list ever showed
     under this object's tag, ``adoption`` why a key was last not adopted. ``intent_seen_at`` is since when
     this process has seen the open intent under its present holder's name. ``workloads``: the last look at each that
-    is awaited. ``write_refused`` is why a Secret whose plaintext is safe where it is could last not be changed; None when
+    is awaited. ``ahead_since``: of each moment in status that has not come yet, since when this process has known of it.
+    ``write_refused`` is why a Secret whose plaintext is safe where it is could last not be changed; None when
     the API server only did not answer."""
 
     held: HeldKey | None = None
@@ -80,6 +81,7 @@ class Memory:
     sent_at: Mapping[str, datetime] = field(default_factory=dict)
     has_turn: bool = False
     workloads: Mapping[WorkloadRef, WorkloadLook] = field(default_factory=dict)
+    ahead_since: Mapping[datetime, datetime] = field(default_factory=dict)
     listed_serial: int = 0
     adoption: AdoptionRefused | None = None
     intent_seen_at: datetime | None = None

@@ -86,6 +86,7 @@ class SecretOwned:
     ``misplaced`` is an entry with what was written together with the record, and its fingerprint, where that is not under
     the wanted key: the spec named another entry before it was recorded.
     ``previous`` has the fingerprints of what is under the keys of its data that may hold an old plaintext.
+    ``written_by`` is the field manager, other than ours, that last wrote the wanted entry.
     """
 
     record: SecretRecord | None
@@ -96,6 +97,7 @@ class SecretOwned:
     elsewhere: str | None = None
     misplaced: tuple[str, str] | None = None
     previous: Mapping[str, str] = field(default_factory=dict)
+    written_by: str | None = None
 
 
 SecretState = SecretAbsent | SecretForeign | SecretOwned

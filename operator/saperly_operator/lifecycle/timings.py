@@ -24,10 +24,11 @@ class Timings:
     # Outcomes unknown: at least this many tries over at least this long, before the sweep is asked instead.
     unknown_attempts: int = 3
     unknown_patience: timedelta = timedelta(minutes=5)
-    # The vendor remembers an Idempotency-Key for 12 h; an intent older than this is never replayed. One that seems
-    # to come from the future by more than the tolerance was written under another clock and is not replayed either.
+    # The vendor remembers an Idempotency-Key for 12 h; an intent older than this is never replayed.
     replay_limit: timedelta = timedelta(hours=11)
-    replay_clock_tolerance: timedelta = timedelta(minutes=10)
+    # Clocks differ by minutes. What status dates further ahead than this was written by a process whose clock was wrong:
+    # an intent is not replayed, and nothing waits for such a moment to come (``Case.happened_at``).
+    clock_tolerance: timedelta = timedelta(minutes=10)
     # A redacted replay whose row is older than the intent by more than this cannot be this intent's.
     identity_tolerance: timedelta = timedelta(minutes=15)
     # A Secret write that is refused after a passed dry run is given this long (RBAC and webhooks come and go) …
@@ -42,6 +43,8 @@ class Timings:
     backoff_limit: timedelta = timedelta(hours=6)
     retry_first: timedelta = timedelta(seconds=5)
     retry_limit: timedelta = timedelta(minutes=5)
+    # The vendor's Retry-After is clamped to its own window.
+    retry_after_limit: timedelta = timedelta(hours=1)
     # A proven dry run is good for this long.
     preflight_valid: timedelta = timedelta(seconds=20)
     # An unreferenced key is an orphan only when it is this old by the vendor's own clock.
@@ -50,8 +53,8 @@ class Timings:
     idle_before_revoke: timedelta = timedelta(hours=24)
     # A revocation by somebody else mints at most once in this long: whoever revokes again means it.
     remint_interval: timedelta = timedelta(hours=24)
-    # Attributes that somebody else keeps changing are put right at once three times, then more and more rarely; after
-    # twice the longest wait without a change they count from one again.
+    # Attributes that somebody else keeps changing, and a Secret that somebody else keeps rewriting, are put right at once
+    # three times, then more and more rarely; after twice the longest wait without a change they count from one again.
     drift_first: timedelta = timedelta(hours=1)
     drift_longest: timedelta = timedelta(hours=24)
     # How often a key whose revocation is held up is looked at again.

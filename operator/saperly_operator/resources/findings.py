@@ -1,4 +1,4 @@
-"""What comparing with Saperly showed: parts of the status of a ``SaperlyKey`` and of a provider.
+"""What others do to keys and Secrets, as far as it shows: parts of the status of a ``SaperlyKey`` and of a provider.
 
 Used by ``saperly_key_status`` and ``provider``. Kept in status so that a restart neither forgets nor repeats what a
 sweep found.
@@ -34,6 +34,15 @@ class Drift(ApiModel):
     """How often the same was found and put right."""
     last_at: Timestamp
     """When it was last put right."""
+
+
+class Redelivery(ApiModel):
+    """Keys that were delivered because somebody else had changed or deleted what the Secret held."""
+
+    count: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    """How often, without two days of calm in between; from the third time on the next one waits longer each time."""
+    last_at: Timestamp
+    """When it was last so."""
 
 
 class UnownedKey(ApiModel):

@@ -252,7 +252,8 @@ SECRET_WRITE_REFUSED: Final = "SecretWriteRefused"
 """Kubernetes refuses the write of the Secret; the message says why."""
 
 SECRET_CONTESTED: Final = "SecretContested"
-"""Something takes labels or annotations off the Secret again and again; they are put back more and more rarely."""
+"""Something takes labels or annotations off the Secret, changes its data or deletes it, again and again; that is put
+right, or a new key delivered, more and more rarely."""
 
 QUOTA_EXCEEDED: Final = "QuotaExceeded"
 """A ResourceQuota of the namespace leaves no room for the Secret."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from saperly_operator.resources.base import ApiModel, Conditions, ListMap, ListSet, Timestamp
 from saperly_operator.resources.fields import KeyId, Sentence, ShortText, ShownPrefix
-from saperly_operator.resources.findings import Drift, RevokedOutside, UnownedKey
+from saperly_operator.resources.findings import Drift, Redelivery, RevokedOutside, UnownedKey
 
 
 class KeyAttribute(StrEnum):
@@ -252,6 +252,8 @@ class SaperlyKeyStatus(ApiModel):
     """The current key, when somebody else has revoked it and no other has taken its place yet."""
     reminted_at: Timestamp | None = None
     """When a key was last delivered in place of one that somebody else revoked; that is so at most once in 24 hours."""
+    redelivered: Redelivery | None = None
+    """How often a key was delivered because somebody else had changed or deleted what the Secret held."""
     drift: Annotated[tuple[Drift, ...], Field(max_length=64), ListMap(keys=("id",))] = ()
     """Keys whose attributes somebody else changed at Saperly, and how often that was put right."""
     unowned: Annotated[tuple[UnownedKey, ...], Field(max_length=32), ListMap(keys=("id",))] = ()

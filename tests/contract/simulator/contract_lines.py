@@ -1,7 +1,7 @@
 """Every line of the vendor's contract (release 0.5.7.0) that can be tested, by a short id.
 
-A test that covers one says so: ``@pytest.mark.contract("replay-redacted")``. ``test_every_line_is_covered`` holds the
-two together.
+A test that covers one says so: ``@pytest.mark.contract("replay-redacted")``. ``test_every_line_is_covered`` holds list
+and tests of the simulator together, ``tests/unit/saperly/test_contract.py`` those of the client.
 """
 
 LINES: dict[str, str] = {

@@ -236,3 +236,29 @@ async def test_a_secret_of_another_type_is_never_written_to_whatever_record_it_c
     secret = await world.secret()
     assert secret is not None
     assert set(secret["data"]) == {"tls.crt", "tls.key"}
+
+
+async def test_a_secret_that_another_controller_rewrites_after_each_delivery_is_left_to_it_more_and_more_rarely(
+    world: World,
+) -> None:
+    await delivered(world)
+    fields: Object = {"f:data": {"f:SAPERLY_API_KEY": {}}}
+    theirs = {
+        "metadata": {"managedFields": [{"manager": "vault", "operation": "Update", "fieldsV1": fields}]},
+        "data": {"SAPERLY_API_KEY": b64encode(b"theirs").decode()},
+    }
+    for _ in range(115):
+        await edit_secret(world, theirs)
+        await world.reconcile_after(60)
+    assert world.minted() == 3, "as soon as the hourly limit lets them"
+    status = (await world.key()).status
+    stalled = next(each for each in status.conditions if each.type == reasons.STALLED)
+    assert stalled.reason == reasons.SECRET_CONTESTED
+    assert "vault" in stalled.message
+    assert status.redelivered is not None
+    await world.restart()
+    await world.reconcile_after(60)
+    assert world.minted() == 3, "and another process knows of it"
+    await edit(world, {"metadata": {"annotations": {annotations.ROTATE_REQUESTED_AT: "mended"}}})
+    await world.reconcile_after(60)
+    assert (await world.reasons())["Ready"] == reasons.AVAILABLE

@@ -8,6 +8,7 @@ import asyncio
 import json
 import random
 from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
 
@@ -90,6 +91,10 @@ class World:
         self._http = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.simulator), event_hooks={"request": [self._note]}
         )
+
+    def on_request(self, hook: Callable[[httpx.Request], Awaitable[None]]) -> None:
+        """What happens at the vendor right before it is asked something."""
+        self._http.event_hooks = {"request": [*self._http.event_hooks["request"], hook]}
 
     async def _note(self, request: httpx.Request) -> None:
         self.requests.append(f"{request.method} {request.url.path.removeprefix('/api')}")

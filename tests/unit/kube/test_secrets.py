@@ -55,3 +55,26 @@ def test_a_fingerprint_ties_a_plaintext_to_one_object_and_gives_neither_away() -
     assert len(mark) == 16
     assert mark != fingerprint("uid-2", plaintext_digest(PLAINTEXT))
     assert mark != fingerprint("uid-1", plaintext_digest(PLAINTEXT + b"x"))
+
+
+def managed(manager: str, time: str, *entries: str) -> dict[str, Any]:
+    """One entry of ``managedFields``, as the API server writes it."""
+    fields: dict[str, Any] = {"f:data": {".": {}, **{f"f:{entry}": {} for entry in entries}}}
+    return {"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields}
+
+
+def test_a_view_knows_who_else_wrote_an_entry_last() -> None:
+    secret = a_secret()
+    secret["metadata"]["managedFields"] = [
+        managed("vault", "2026-11-24T10:00:02Z", "TOKEN", "OTHER"),
+        managed("kubectl-edit", "2026-11-24T10:00:01Z", "TOKEN"),
+        managed("saperly-operator", "2026-11-24T10:00:03Z", "OTHER"),
+        {"manager": "labeller", "time": "2026-11-24T10:00:04Z", "fieldsV1": {"f:metadata": {"f:labels": {}}}},
+    ]
+    assert SecretView.of(secret).writers == {"TOKEN": "vault"}
+
+
+def test_a_writers_name_is_no_longer_than_the_api_server_allows() -> None:
+    secret = a_secret()
+    secret["metadata"]["managedFields"] = [managed("x" * 1000, "2026-11-24T10:00:00Z", "TOKEN"), {}]
+    assert SecretView.of(secret).writers == {"TOKEN": "x" * 128}

@@ -64,6 +64,9 @@ ONE_AFTER_ANOTHER = {
         FOREIGN, LeaveAlone(), reasons.FOREIGN_INSTALLATION, f"belongs to the installation {OTHER_INSTALLATION}"
     ),
     "a moved installation acts on nothing": Row(
+        with_metadata(UNCONFIRMED, deletion_timestamp=None), Stall, reasons.INSTALLATION_MOVED, "has to decide"
+    ),
+    "and ends nothing that is being deleted": Row(
         UNCONFIRMED, Stall, reasons.INSTALLATION_MOVED, "An administrator has to decide"
     ),
     "deletion beats an open intent, suspension and everything below": Row(

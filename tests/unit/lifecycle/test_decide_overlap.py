@@ -55,7 +55,7 @@ def keeping(due: datetime, *, previous: dict[str, str] | None = None, shown: boo
 
 OUT = WithdrawPrevious(KEPT.name, "OLD", MARK)
 REFUSED = {"write": NOW + HOUR}
-UNANSWERED = Failure(code=reasons.OUTCOME_UNKNOWN, count=1, retry_at=NOW + DAY)
+UNANSWERED = Failure(code=reasons.OUTCOME_UNKNOWN, count=1, retry_at=NOW + HOUR)
 
 PREVIOUS = {
     "an old plaintext stays until two minutes before its key goes": Row(

@@ -347,7 +347,7 @@ LISTED = {
     ),
     "what is known already is not adopted twice": Row(
         with_memory(
-            with_status(UNLISTED, retiring=(FOUND.changed(revoke_after=NOW + DAY),)), sweeps=a_sweep(SUCCESSOR)
+            with_status(UNLISTED, retiring=(FOUND.changed(revoke_after=NOW + MINUTE),)), sweeps=a_sweep(SUCCESSOR)
         ),
         AdoptSuccessors("key-0", ()),
         reasons.PLAINTEXT_LOST,

@@ -87,7 +87,7 @@ def test_i1_a_post_follows_a_stored_intent_of_ours_that_the_vendor_still_remembe
     assert isinstance(step, Rotate) == (step.intent.operation is Operation.ROTATE)
     assert step.intent == given.key.status.intent
     assert step.intent.holder == given.myself.holder
-    assert -TIMINGS.replay_clock_tolerance <= NOW - step.intent.started_at <= TIMINGS.replay_limit
+    assert -TIMINGS.clock_tolerance <= NOW - step.intent.started_at <= TIMINGS.replay_limit
     assert not given.key.is_being_deleted
 
 

@@ -54,6 +54,7 @@ async def world() -> AsyncIterator[World]:
         yield World(clock, simulator.control, http, created.service_key.id, client)
 
 
+@pytest.mark.contract("key-object")
 async def test_a_minted_key_has_what_was_asked_for_and_fits_its_plaintext(world: World) -> None:
     minted = await world.mint(agent_label="support", permissions="call_only", monthly_cap_cents=5000)
     assert minted.misfit(Environment.TEST) is None
@@ -64,6 +65,7 @@ async def test_a_minted_key_has_what_was_asked_for_and_fits_its_plaintext(world:
     assert key.created_at == world.clock.now()
 
 
+@pytest.mark.contract("idempotency-window")
 async def test_a_replay_is_redacted_for_twelve_hours_and_then_mints_again(world: World) -> None:
     first = await world.mint()
     body = mint_body(MintRequest(name="agent", environment=Environment.TEST))
@@ -75,12 +77,14 @@ async def test_a_replay_is_redacted_for_twelve_hours_and_then_mints_again(world:
     assert second.key.id != first.key.id
 
 
+@pytest.mark.contract("key-reused")
 async def test_the_same_key_with_another_body_is_told(world: World) -> None:
     await world.mint()
     with pytest.raises(errors.IdempotencyKeyReused):
         await world.mint(name="another")
 
 
+@pytest.mark.contract("revoke")
 async def test_a_key_goes_through_its_life(world: World) -> None:
     old = (await world.mint()).key
     changed = await world.client.update_key(old.id, UpdateRequest(name="renamed", monthly_cap_cents=7))
@@ -110,6 +114,7 @@ async def test_pages_together_are_the_whole_list_and_bear_the_vendors_time(world
     assert {listed.server_time for listed in pages} == {world.clock.now() - timedelta(minutes=3)}
 
 
+@pytest.mark.contract("tier-visibility")
 async def test_another_service_keys_child_is_not_visible(world: World) -> None:
     child = (await world.mint()).key
     stranger = world.with_service_key(world.control.create_service_key().plaintext)
@@ -120,6 +125,7 @@ async def test_another_service_keys_child_is_not_visible(world: World) -> None:
     assert (await stranger.list_page()).page.total == 0
 
 
+@pytest.mark.contract("update-line")
 async def test_an_unknown_line_is_a_refusal_of_the_mint_and_a_doubt_of_the_update(world: World) -> None:
     nowhere = "6f1f0a52-9999-4000-8000-000000000001"
     with pytest.raises(errors.Refused):
@@ -131,6 +137,7 @@ async def test_an_unknown_line_is_a_refusal_of_the_mint_and_a_doubt_of_the_updat
     assert (await world.client.get_key(child.id)).line_id is None, "which a GET settles"
 
 
+@pytest.mark.contract("422-validation_error")
 async def test_a_line_of_the_other_environment_is_refused_by_field(world: World) -> None:
     line = world.control.create_line(Environment.LIVE)
     with pytest.raises(errors.Refused) as caught:
@@ -166,6 +173,7 @@ async def test_a_block_by_the_vendor_is_told_apart_by_whom_it_concerns(
     assert caught.value.code == code
 
 
+@pytest.mark.contract("mint-limit")
 @pytest.mark.parametrize(
     ("way", "least", "most"), [(RetryAfter.SECONDS, 3595, 3600), (RetryAfter.DATE, 3595, 3601)], ids=str
 )

@@ -30,6 +30,7 @@ def reader(url: str, http: httpx.AsyncClient) -> AuditReader:
     return AuditReader(url, Plaintext(PLAINTEXT), http=http, clock=ManualClock())
 
 
+@pytest.mark.contract("tier-api-key", "audit")
 async def test_the_log_is_read_with_the_child_key() -> None:
     async with wire(answering(200, EVENTS)) as server, make_http_client(user_agent="test") as http:
         page = await reader(server.url, http).read()
@@ -43,6 +44,7 @@ async def test_the_log_is_read_with_the_child_key() -> None:
     assert page.api_key_id == "key-1"
 
 
+@pytest.mark.contract("audit-line-scoped")
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [

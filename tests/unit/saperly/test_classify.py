@@ -52,6 +52,22 @@ def body(failure: Any) -> bytes:
     return json.dumps(failure).encode()
 
 
+@pytest.mark.contract(
+    "key-reused-rotate",
+    "400-missing_idempotency_key",
+    "401-invalid_api_key",
+    "401-unauthorized",
+    "402-agent_cap_exceeded",
+    "402-insufficient_credits",
+    "402-payment_method_required",
+    "403-agent_scope_error",
+    "403-agent_permission_denied",
+    "403-forbidden",
+    "403-m3_fraud_block",
+    "409-idempotency_key_reused",
+    "409-idempotency_in_progress",
+    "429-rate_limited",
+)
 @pytest.mark.parametrize(("status", "code", "kind"), DOCUMENTED, ids=[f"{s} {c}" for s, c, _ in DOCUMENTED])
 async def test_a_documented_failure_is_raised_as_the_decision_it_asks_for(
     status: int, code: str, kind: type[SaperlyError]
@@ -70,6 +86,7 @@ def test_no_documented_code_is_without_a_row_here() -> None:
     assert set(classify.CLASS_OF_CODE) == {code for status, code, _ in DOCUMENTED if status < 500}
 
 
+@pytest.mark.contract("open-revoked")
 @pytest.mark.parametrize(
     ("status", "failure", "kind"),
     [
@@ -104,11 +121,13 @@ def test_what_no_table_lists_is_classified_on_the_safe_side(
     assert type(error_for(Operation.GET, status, body(failure))) is kind
 
 
+@pytest.mark.contract("open-malformed-line")
 @pytest.mark.parametrize("operation", [Operation.MINT, Operation.LIST, Operation.READ_AUDIT])
 def test_where_the_path_names_no_key_a_404_is_a_definite_no(operation: Operation) -> None:
     assert type(error_for(operation, 404, body(a_failure("not_found")))) is Refused
 
 
+@pytest.mark.contract("404-not_found")
 @pytest.mark.parametrize("operation", [Operation.GET, Operation.UPDATE, Operation.REVOKE, Operation.ROTATE], ids=str)
 def test_where_the_path_names_a_key_a_404_says_that_it_is_not_visible(operation: Operation) -> None:
     error = error_for(operation, 404, body(a_failure("not_found")))
@@ -141,6 +160,7 @@ def test_an_unknown_outcome_says_why_it_is_unknown(status: int, doubt: Doubt) ->
     assert error.doubt is doubt
 
 
+@pytest.mark.contract("error-envelope")
 @pytest.mark.parametrize(
     ("details", "expected"),
     [
@@ -181,6 +201,7 @@ def test_the_vendors_message_is_not_shown() -> None:
     assert "shown" not in f"{error}{error!r}{error.args}{vars(error)}"
 
 
+@pytest.mark.contract("rotate-limit")
 async def test_retry_after_reaches_the_caller_of_a_throttled_call() -> None:
     throttling = answering(429, a_failure("rate_limited"), Retry_After="120")
     async with wire(throttling) as server, a_client(server.url) as client:
@@ -189,6 +210,7 @@ async def test_retry_after_reaches_the_caller_of_a_throttled_call() -> None:
     assert caught.value.retry_after == 120
 
 
+@pytest.mark.contract("key-in-progress", "open-clock-skew")
 async def test_a_date_in_retry_after_counts_from_the_vendors_own_clock() -> None:
     running = answering(
         409,

@@ -30,6 +30,7 @@ async def sent_by(reply: Reply, call: str, *arguments: Any) -> tuple[Any, Receiv
     return result, received
 
 
+@pytest.mark.contract("key-plaintext-first", "mint")
 async def test_a_mint_sends_the_stored_body_byte_for_byte_under_its_key() -> None:
     answer = answering(201, {"key": a_key(plaintext_key=PLAINTEXT)})
     outcome, received = await sent_by(answer, "mint", BODY, "key-1")
@@ -48,6 +49,7 @@ async def test_a_body_is_not_reformatted_on_its_way() -> None:
     assert received.body == odd.encode()
 
 
+@pytest.mark.contract("replay-redacted")
 @pytest.mark.parametrize("status", [200, 201])
 @pytest.mark.parametrize("changes", [{}, {"plaintext_key": None}, {"plaintext_key": ""}], ids=str)
 async def test_a_replay_brings_the_row_without_the_plaintext(status: int, changes: dict[str, Any]) -> None:
@@ -55,6 +57,7 @@ async def test_a_replay_brings_the_row_without_the_plaintext(status: int, change
     assert outcome == Redacted(ChildKey.model_validate(a_key()))
 
 
+@pytest.mark.contract("rotate")
 async def test_a_rotate_sends_no_body() -> None:
     row = a_key(id="new", rotated_from=KEY_ID, plaintext_key=PLAINTEXT)
     outcome, received = await sent_by(answering(201, {"key": row}), "rotate", KEY_ID, "key-2")
@@ -66,6 +69,7 @@ async def test_a_rotate_sends_no_body() -> None:
     assert (outcome.key.id, outcome.key.rotated_from) == ("new", KEY_ID)
 
 
+@pytest.mark.contract("get")
 async def test_a_get_returns_a_revoked_key_too() -> None:
     row = a_key(revoked_at="2026-11-24T11:00:00Z", surprise={"any": "thing"})
     key, received = await sent_by(answering(200, {"key": row, "more": 1}), "get_key", KEY_ID)
@@ -73,6 +77,7 @@ async def test_a_get_returns_a_revoked_key_too() -> None:
     assert key.revoked_at == datetime(2026, 11, 24, 11, tzinfo=UTC)
 
 
+@pytest.mark.contract("list")
 async def test_a_list_tells_the_vendors_own_time() -> None:
     answer = answering(200, {"keys": [a_key()], "total": 201}, Date="Tue, 24 Nov 2026 09:57:00 GMT")
     listed, received = await sent_by(answer, "list_page", 100, 200)
@@ -87,6 +92,7 @@ async def test_a_list_without_a_date_says_so() -> None:
     assert listed.server_time is None
 
 
+@pytest.mark.contract("update")
 async def test_an_update_sends_what_was_set_and_clears_with_null() -> None:
     update = UpdateRequest(name="new", monthly_cap_cents=None)
     key, received = await sent_by(answering(200, {"key": a_key(name="new")}), "update_key", KEY_ID, update)
@@ -103,6 +109,7 @@ async def test_a_revoke_returns_the_revoked_row() -> None:
     assert key.revoked_at is not None
 
 
+@pytest.mark.contract("path-encoding")
 @pytest.mark.parametrize(
     ("key_id", "on_the_wire"),
     [
@@ -131,6 +138,7 @@ async def test_an_id_that_cannot_stand_in_a_path_is_never_sent(call: str, key_id
     assert server.received == []
 
 
+@pytest.mark.contract("key-missing")
 @pytest.mark.parametrize("key", ["", "x" * 256, "a b", "a\r\nX-Evil: 1", "ключ"])
 async def test_an_idempotency_key_that_cannot_stand_in_a_header_is_never_sent(key: str) -> None:
     async with wire(answering(200, {})) as server, a_client(server.url) as client:
@@ -158,6 +166,7 @@ async def test_an_answer_about_another_key_is_not_believed(call: str, more: tupl
     assert caught.value.doubt is Doubt.UNREADABLE
 
 
+@pytest.mark.contract("tier-environment")
 @pytest.mark.parametrize(
     ("changes", "expected", "misfit"),
     [

@@ -59,6 +59,7 @@ def test_whitespace_around_a_service_key_is_dropped(raw: str | bytes) -> None:
     assert Credential.parse(raw).reveal() == SERVICE_KEY
 
 
+@pytest.mark.contract("tier-service-key")
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [

@@ -10,10 +10,12 @@ from saperly_operator.saperly.models import AuditEvent, ChildKey, KeyPage, Minte
 from tests.unit.saperly.builders import PLAINTEXT, a_key
 
 
+@pytest.mark.contract("key-extra-fields")
 def test_unknown_fields_are_ignored() -> None:
     assert ChildKey.model_validate(a_key(tomorrow={"x": 1})) == ChildKey.model_validate(a_key())
 
 
+@pytest.mark.contract("key-permissions")
 @pytest.mark.parametrize("known", Permissions, ids=str)
 def test_a_known_permission_is_read_as_itself(known: Permissions) -> None:
     assert (
@@ -27,6 +29,7 @@ def test_a_permission_of_tomorrow_does_not_make_the_page_unreadable() -> None:
     assert page.keys[0].permissions == "fax_only"
 
 
+@pytest.mark.contract("timestamps")
 @pytest.mark.parametrize(
     "written",
     ["2026-11-24T10:00:00Z", "2026-11-24T10:00:00.000000+00:00", "2026-11-24T12:00:00+02:00", "2026-11-24T10:00:00"],
@@ -62,6 +65,7 @@ def test_a_validation_error_does_not_quote_the_plaintext() -> None:
     assert PLAINTEXT not in str(caught.value)
 
 
+@pytest.mark.contract("open-audit-spelling")
 @pytest.mark.parametrize(
     "times",
     [{"created_at": "2026-11-24T10:00:00Z"}, {"createdAt": "2026-11-24T10:00:00Z"}],

@@ -9,6 +9,7 @@ from saperly_operator.saperly.retry_after import parse_http_date, parse_retry_af
 ANSWERED_AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 
 
+@pytest.mark.contract("open-retry-after")
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [

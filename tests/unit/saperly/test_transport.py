@@ -62,6 +62,7 @@ ODD: dict[str, tuple[Reply, Doubt]] = {
 }
 
 
+@pytest.mark.contract("5xx-unknown")
 @pytest.mark.parametrize("name", ODD)
 async def test_after_an_odd_answer_to_a_mint_the_outcome_is_unknown(name: str) -> None:
     reply, doubt = ODD[name]

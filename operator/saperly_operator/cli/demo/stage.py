@@ -23,12 +23,16 @@ from saperly_operator.envtest.process import Children
 from saperly_operator.saperly.errors import SaperlyError
 from saperly_operator.simulator.control_client import ControlError, SimulatorControl
 
-OPERATOR = "saperly-operator"
 NAMESPACE = "saperly-system"
+SERVICE_ACCOUNT = "saperly-operator"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
+"""Who the operator is to the API server."""
 
 _COMMAND = (sys.executable, "-m", "saperly_operator.cli.main")
 _PATIENCE = 60.0  # seconds for anything to come up or come true; all of it takes moments
 _POLL = 0.05
+_TOKEN_SECONDS = 24 * 3600
+"""Longer than anybody keeps a demo running: a token in a file is not renewed."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,11 @@ class Stage:
         self.operator_log: OperatorLog | None = None
 
     def start_operator(self) -> None:
-        """As its own user. Returns once it watches."""
+        """As its ServiceAccount, which examples/rbac.yaml made. Returns once it watches."""
+        kubeconfig = self.plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, seconds=_TOKEN_SECONDS)
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SAPERLY_")},
-            "KUBECONFIG": str(self.plane.kubeconfig(OPERATOR)),
+            "KUBECONFIG": str(kubeconfig),
             "SAPERLY_API_URL": self.vendor.base_url,
             "SAPERLY_NAMESPACE": NAMESPACE,
             "SAPERLY_LOG_LEVEL": "DEBUG",
@@ -97,7 +102,7 @@ def stage(screen: Screen, root: Path) -> Iterator[Stage]:
     """
     assets = Assets.of_this_machine(screen.note)
     with screen.waiting("starting etcd, kube-apiserver, controllers, scheduler and two nodes"):
-        plane = ControlPlane(users=(OPERATOR,), assets=assets)
+        plane = ControlPlane(assets=assets)
         plane.start()
     children = Children(plane.logs)
     failed = True

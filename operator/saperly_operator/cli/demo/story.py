@@ -16,7 +16,7 @@ import yaml
 from saperly_operator import __version__
 from saperly_operator.cli.demo.failure import DemoFailure
 from saperly_operator.cli.demo.screen import Screen
-from saperly_operator.cli.demo.stage import NAMESPACE, OPERATOR, Stage
+from saperly_operator.cli.demo.stage import NAMESPACE, OPERATOR, SERVICE_ACCOUNT, Stage
 from saperly_operator.clock import SystemClock
 from saperly_operator.saperly.audit import AuditReader
 from saperly_operator.saperly.concealed import Plaintext
@@ -65,7 +65,9 @@ class Story:
         self._run("create", "secret", "generic", "saperly-service-key", f"--namespace={NAMESPACE}", entry)
         with self._screen.waiting("starting the operator"):
             self._stage.start_operator()
-        self._screen.done(f"the operator runs as the user {OPERATOR}, with the rights of examples/rbac.yaml only")
+        self._screen.done(
+            f"the operator runs as the ServiceAccount {SERVICE_ACCOUNT}, with the rights of examples/rbac.yaml only"
+        )
 
     def apply(self) -> None:
         """The first mint."""
