@@ -4,6 +4,7 @@ The list as a whole is in ``mutants``."""
 
 from tests.mutation.mutant import Edit, Mutant, crash, history
 
+_CHANGES = "tests/unit/controller/test_changes_on_the_way.py::test_"
 _STALLED = history("a_leader_stalled_between_reading_and_writing_the_secret_while_another_replays")
 
 DELIVERY = (
@@ -106,6 +107,11 @@ DELIVERY = (
                 "            return Decision(Record(ref.changed(id=named), kept)"
             ),
         ),
+        Edit(
+            "lifecycle/checks_written.py",
+            "if mark is not None and (before is None or mark != before.fingerprint):",
+            "if mark is not None:",
+        ),
         caught_by=(history("a_record_that_names_somebody_elses_key"),),
     ),
     Mutant(
@@ -116,6 +122,11 @@ DELIVERY = (
             "lifecycle/checks_written.py",
             "        ) == (row.id, row.key_prefix, intent.serial):\n",
             "        )[0] == row.id:\n",
+        ),
+        Edit(
+            "lifecycle/checks_written.py",
+            "if mark is not None and (before is None or mark != before.fingerprint):",
+            "if mark is not None:",
         ),
         caught_by=(history("a_record_that_names_the_lost_key"),),
     ),
@@ -162,6 +173,46 @@ DELIVERY = (
             "    _suspended,\n    intent_open,\n    rotation_lost,\n",
         ),
         caught_by=(history("suspend_right_after_the_secret_write"),),
+    ),
+    Mutant(
+        "look for an old plaintext where the spec names it now",
+        "section 2, previousKey",
+        "It was kept under another entry, and stays in the Secret for ever.",
+        Edit("controller/secret_states.py", "(name in places or mark == kept)}", "name in places}"),
+        caught_by=(_CHANGES + "an_old_plaintext_is_found_where_it_was_kept_whatever_the_spec_says_by_now",),
+    ),
+    Mutant(
+        "look for a new key under the wanted entry only",
+        "section 4, Lost plaintext",
+        "A rename between the Secret and the record costs a key, and leaves a dead plaintext behind.",
+        Edit(
+            "lifecycle/checks_written.py",
+            "if secret.intact else secret.misplaced or (wanted, None)",
+            "if secret.intact else (wanted, None)",
+        ),
+        caught_by=(_CHANGES + "a_first_key_is_found_under_the_entry_where_it_was_written",),
+    ),
+    Mutant(
+        "delete a stray Secret by what the watch shows of its object",
+        "section 4, Reads",
+        "A process that lags behind deletes the Secret that its successor moved the key to.",
+        Edit(
+            "controller/act_secret_removal.py",
+            "    fresh = SaperlyKey.from_api(body)\n    is_used",
+            "    fresh = key\n    is_used",
+        ),
+        caught_by=(_CHANGES + "a_secret_that_another_process_moved_the_key_to_is_not_a_stray_one",),
+    ),
+    Mutant(
+        "set an attribute before it is remembered",
+        "section 2, spec",
+        "One that was set, and taken out of the spec before status could say so, stays at Saperly for ever.",
+        Edit(
+            "controller/act_update.py",
+            "    if not set(step.managed) <= set(step.ref.managed_attributes):\n",
+            "    if step is None:\n",
+        ),
+        caught_by=(_CHANGES + "an_attribute_that_was_set_and_taken_away_before_status_knew_is_cleared",),
     ),
     Mutant(
         "write status under any version",

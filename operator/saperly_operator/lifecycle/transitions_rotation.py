@@ -67,7 +67,11 @@ def ends_at_once(key: SaperlyKey, current: KeyRef) -> bool:
 
 
 def is_asked_in_one_step(key: SaperlyKey) -> bool:
-    """Whether the open intent follows a schedule or a request under the strategy ``Atomic``."""
-    intent = key.status.intent
-    asked = intent is not None and intent.trigger in {reasons.ROTATION_REQUESTED, reasons.ROTATION_SCHEDULED}
-    return asked and key.spec.rotation.strategy is RotationStrategy.ATOMIC
+    """Whether the open intent follows a schedule or a request under the strategy ``Atomic``; or answers such a request
+    beside what it was begun for, as when somebody deletes the Secret of a compromised key, too."""
+    intent, rotation = key.status.intent, key.status.rotation
+    if intent is None or key.spec.rotation.strategy is not RotationStrategy.ATOMIC:
+        return False
+    handled = rotation.last_handled_request if rotation is not None else None
+    is_answer = intent.rotate_request is not None and intent.rotate_request != handled
+    return is_answer or intent.trigger in {reasons.ROTATION_REQUESTED, reasons.ROTATION_SCHEDULED}

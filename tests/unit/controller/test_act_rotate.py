@@ -303,6 +303,20 @@ async def test_a_lost_secret_is_minted_for_with_an_overlap_whatever_the_strategy
     assert world.minted() == 1
 
 
+async def test_a_lost_secret_and_a_request_together_end_the_old_key_at_once(world: World) -> None:
+    """As in an incident: the Secret is deleted, and the key is to be replaced."""
+    old = await delivered(world)
+    secret = await world.secret()
+    assert secret is not None
+    metadata = secret["metadata"]
+    await world.memory.delete(SECRETS, NAMESPACE, NAME, uid=metadata["uid"], version=metadata["resourceVersion"])
+    world.operator.intake.secret_event("DELETED", secret)
+    await ask(world)
+    assert old not in world.live()
+    assert len(world.live()) == 1
+    assert await world.reasons() == READY
+
+
 async def test_the_plaintext_of_a_dead_key_is_not_offered_as_the_old_one(world: World) -> None:
     await world.apply(secret={"previousKey": "OLD"})
     await delivered(world)
