@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saperly_operator.lifecycle.attributes import needs_update, policy_violation, wanted_attributes
@@ -26,6 +26,7 @@ SPECS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(spec=SPECS)
 def test_a_key_just_minted_is_as_wanted_and_its_reference_knows_it(spec: dict[str, Any]) -> None:
     key = a_key(**spec)
@@ -33,6 +34,7 @@ def test_a_key_just_minted_is_as_wanted_and_its_reference_knows_it(spec: dict[st
     assert not needs_update(ref, wanted_attributes(key, a_provider(), INSTALLATION, 1))
 
 
+@settings(deadline=None)
 @given(before=SPECS, after=SPECS)
 def test_after_a_change_the_key_is_as_wanted(before: dict[str, Any], after: dict[str, Any]) -> None:
     ref = minted_ref(a_row(), an_intent(key=a_key(**before)), None)
