@@ -95,3 +95,24 @@ async def test_a_key_that_is_to_go_at_once_goes_although_its_plaintext_was_put_b
     await world.reconcile_after(1800)
     assert await held(world) == old
     assert (first in world.live()) == (strategy == "Overlap")
+
+
+async def test_a_person_who_names_another_secret_as_told_gets_a_key_there_at_once(world: World) -> None:
+    await delivered(world, strategy="Overlap")
+    await contest(world)
+    (stalled,) = (each for each in (await world.key()).status.conditions if each.type == "Stalled")
+    assert "name another Secret in spec.secret.name" in stalled.message
+    await world.reconcile_after(1300)
+    await world.apply(secret={"name": "another"})
+    await world.reconcile()
+    assert (await world.reasons())["Ready"] == reasons.AVAILABLE
+    assert await world.digest("another") == world.child(str(await world.current_id())).digest
+
+
+async def test_narrower_permissions_reach_the_key_that_lives_while_its_secret_is_contested(world: World) -> None:
+    await delivered(world, strategy="Overlap")
+    await contest(world)
+    await world.apply(permissions="read_only")
+    await world.reconcile()
+    assert world.child(str(await world.current_id())).permissions == "read_only"
+    assert (await world.reasons())["Stalled"] == reasons.SECRET_CONTESTED
