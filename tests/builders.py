@@ -139,9 +139,12 @@ def a_ref(serial: int = 1, *, key: SaperlyKey | None = None, **changes: Any) -> 
 
 
 def a_retiring(serial: int = 1, **changes: Any) -> RetiringKey:
-    """A key that was replaced by schedule and is due now."""
+    """A key that was replaced by schedule and is due now; or within the hour of its overlap, by ``revoke_after``."""
     reason, due = changes.pop("reason", reasons.ROTATION_SCHEDULED), changes.pop("revoke_after", NOW)
-    return retiring(a_ref(serial, **changes), reason, due)
+    entry = retiring(a_ref(serial, **changes), reason, due)
+    if due <= NOW or reason != reasons.ROTATION_SCHEDULED:
+        return entry
+    return entry.changed(replaced_at=due - HOUR, overlap_started_at=due - HOUR)
 
 
 def a_record(serial: int = 1, **changes: Any) -> SecretRecord:

@@ -78,6 +78,22 @@ RETIRING = (
         caught_by=(rule("a_first_key_delivered_after_it_was_given_up_is_not_revoked_in_its_secret"),),
     ),
     Mutant(
+        "look for an old plaintext only where old ones are kept",
+        "I5",
+        "A GitOps tool puts the first key's plaintext back; the key is revoked while workloads read it there.",
+        Edit(
+            "controller/act_retire.py",
+            "    is_spared = entry.replaced_at is not None\n",
+            "    is_spared = False\n",
+        ),
+        caught_by=(
+            unit(
+                "controller/test_contested_secret.py",
+                "an_old_key_that_somebody_puts_back_again_and_again_is_never_revoked_while_it_is_there",
+            ),
+        ),
+    ),
+    Mutant(
         "take a 404 for a revoke",
         "section 4, Retire",
         "A key that this service key cannot see lives on, and nobody knows of it.",

@@ -3,7 +3,7 @@
 Each deed takes effect at once. What lasts for a while (an outage, a full quota) ends by itself, in the midst of others.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -148,9 +148,19 @@ async def delete_secret(history: History, name: str) -> None:
 
 
 async def alter_secret(history: History, name: str) -> None:
+    """Somebody writes nonsense, or puts back what the Secret held before: a GitOps tool, a backup."""
     key = await history.world.key(name)
     if key is not None:
-        await history.world.edit_secret(key.secret_name, {"data": {key.spec.secret.key: "b29wcw=="}})
+        held = [(body.get("data") or {}).get(key.spec.secret.key) for body in _once_stored(history, key.secret_name)]
+        value = history.random.choice(["b29wcw==", *sorted({each for each in held if each is not None})])
+        await history.world.edit_secret(key.secret_name, {"data": {key.spec.secret.key: value}})
+
+
+def _once_stored(history: History, secret: str) -> Iterator[Object]:
+    """What the Secret was after each of its changes."""
+    for change in history.world.kube.changes:
+        if change.plural == SECRETS.plural and change.new is not None and change.new["metadata"]["name"] == secret:
+            yield change.new
 
 
 async def strip_label(history: History, name: str) -> None:

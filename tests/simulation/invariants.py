@@ -26,7 +26,7 @@ from saperly_operator.simulator.core import Call, Core
 from saperly_operator.simulator.messages import Request
 from saperly_operator.simulator.state import Child, Operation
 from tests.support.leaks import Scanner
-from tests.support.memory_kube import MemoryKube
+from tests.support.memory_kube import Change, MemoryKube
 
 _HOUR = timedelta(hours=1)
 _LOOKED_AT = timedelta(minutes=20)
@@ -74,6 +74,9 @@ class Invariants:
         self._begun: dict[str, list[datetime]] = {}
         self._retired: set[str] = set()
         self._first_used: dict[str, datetime] = {}
+        self._data_since: dict[str, datetime] = {}
+        """Since when each Secret, by its uid, holds what it holds."""
+        kube.listeners.append(self._note_data)
 
     # --- what is told -------------------------------------------------------------------------------------------
 
@@ -87,6 +90,11 @@ class Invariants:
         if is_mint and call.response is not None and call.response.status == 201:
             row = json.loads(call.response.body)["key"]
             self.minted.setdefault(row["id"], call.request.headers["idempotency-key"])
+
+    def _note_data(self, change: Change) -> None:
+        old, new = change.old or {}, change.new or {}
+        if change.plural == SECRETS.plural and new and old.get("data") != new.get("data"):
+            self._data_since[new["metadata"]["uid"]] = self._core.now()
 
     def forget_mints(self) -> None:
         """The cluster was put back to an older state: what its status says of recent mints is older, too."""
@@ -132,6 +140,7 @@ class Invariants:
             must(stored or (not is_alone and child.id in self._retired), "I1: a revoke that was not stored before")
             must((owner["status"].get("current") or {}).get("id") != child.id, "I5: the current key is revoked")
             must(not self._is_in_secret_of(owner, child), "I5: the key in the Secret is revoked")
+            must(not self._was_put_back(owner, child), "I5: an old key that somebody put back is revoked")
         reason = _retiring(owner).get(child.id) if owner is not None else None
         if (reason is None and owner is None) or reason in UNUSED_REASONS:
             self._check_idle(child)
@@ -166,6 +175,20 @@ class Invariants:
                 return True
             if child.digest in {held.get(place) for place in _previous_places(key)}:
                 return True
+        return False
+
+    def _was_put_back(self, key: Any, child: Child) -> bool:
+        """Whether somebody put the plaintext of a key that had its overlap where the current one belongs. So long ago
+        that no process which looked before that is still about to revoke it."""
+        entries = key["status"].get("retiring") or ()
+        if not any(entry["id"] == child.id and entry.get("replacedAt") for entry in entries):
+            return False
+        kept, now = key["status"].get("secret") or {}, self._core.now()
+        for secret in self._kube.snapshot(SECRETS, key["metadata"]["namespace"]):
+            value: str = (secret.get("data") or {}).get(kept.get("key")) or ""
+            is_there = hashlib.sha256(b64decode(value)).hexdigest() == child.digest
+            if is_there and secret["metadata"]["name"] == kept.get("name"):
+                return now - self._data_since[secret["metadata"]["uid"]] > _LOOKED_AT
         return False
 
     # --- writes to Kubernetes -----------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ be minutes old, and a revoke cannot be undone.
 from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import look_at_key
+from saperly_operator.lifecycle.case import Case
+from saperly_operator.lifecycle.checks_retire import put_off_by_use
 from saperly_operator.lifecycle.conditions import Standing
 from saperly_operator.lifecycle.observed import Observed
-from saperly_operator.lifecycle.overlap import used_again
 from saperly_operator.lifecycle.steps import Decision
 from saperly_operator.lifecycle.transitions import rescheduled
 from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey
@@ -22,11 +23,16 @@ async def is_put_off_by_use(
 
     Raises GateShut, SaperlyError, KubeError.
     """
-    rotation, status = observed.key.spec.rotation, observed.key.status
-    if not rotation.require_idle or not isinstance(ref, RetiringKey) or ref.overlap_started_at is None:
+    status = observed.key.status
+    if (
+        not observed.key.spec.rotation.require_idle
+        or not isinstance(ref, RetiringKey)
+        or ref.overlap_started_at is None
+    ):
         return False
     row = await look_at_key(handle, ref.id, tools.clock)
-    later = used_again(ref, row.last_used_at, rotation, tools.clock.now()) if row.revoked_at is None else None
+    case = Case(observed, tools.clock.now(), tools.timings)
+    later = put_off_by_use(ref, row.last_used_at, case) if row.revoked_at is None else None
     if later is None:
         return False
     entries = tuple(later if entry.id == ref.id else entry for entry in status.retiring)

@@ -59,7 +59,7 @@ def _held_by_secret(tools: Tools, observed: Observed, entry: RetiringKey) -> str
         view = tools.cache.secret((key.namespace, name))
         if view is not None and _names_what_it_holds(view, entry):
             return f"it is the key in the Secret {name}"
-        if view is not None and _holds_old(view, key, entry):
+        if view is not None and entry.fingerprint in _marks(view, key, entry):
             return f"its plaintext is in the Secret {name}"
     return None
 
@@ -72,10 +72,17 @@ def _names_what_it_holds(view: SecretView, entry: RetiringKey) -> bool:
     return not record.digest or any(record.fits(digest) for digest in view.digests.values())
 
 
-def _holds_old(view: SecretView, key: SaperlyKey, entry: RetiringKey) -> bool:
-    """Whether a place for old plaintexts has this key's: a watch may have shown the Secret without it before."""
-    marks = (fingerprint(key.metadata.uid, view.digests[at]) for at in previous_places(key) if at in view.digests)
-    return entry.fingerprint is not None and entry.fingerprint in marks
+def _marks(view: SecretView, key: SaperlyKey, entry: RetiringKey) -> set[str]:
+    """Of what is where workloads may read this old key: a watch may have shown the Secret without it before.
+
+    Where old plaintexts are kept, and where the current one belongs: somebody (a GitOps tool, a restored backup) may have
+    put the old one back there, and then workloads live on it until a new key is delivered, however long that is
+    contested. Not so a key that is to go at once because somebody else may have it: the Secret does not save that one.
+    """
+    is_spared = entry.replaced_at is not None
+    main = (key.spec.secret.key, kept_target(key).entry) if is_spared else ()
+    places = {*previous_places(key), *main}
+    return {fingerprint(key.metadata.uid, view.digests[at]) for at in places if at in view.digests}
 
 
 def _may_revoke_all(observed: Observed) -> bool:

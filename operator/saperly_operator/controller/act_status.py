@@ -18,7 +18,7 @@ async def record(tools: Tools, observed: Observed, step: Record, decision: Decis
     """Status names the key that the Secret holds; the one before it is on its way out."""
     key, now = observed.key, tools.clock.now()
     status = key_delivered(key, step.current, step.secret, now, _previous_key(observed, step.secret.name))
-    status = status.changed(redelivered=redelivered(key.status, now, tools.timings))
+    status = status.changed(redelivered=redelivered(key, now, tools.timings))
     standing = Standing.delivered(step.secret.name)
     # Crash here: nothing is lost, since the Secret holds the key and its record. The event may be missing.
     await tools.statuses.store(key, status, standing, _delivery(key.status, step, decision))

@@ -8,9 +8,11 @@ from dataclasses import replace
 from saperly_operator.budget.operation import Operation
 from saperly_operator.controller.act_failures import refused_failure
 from saperly_operator.controller.act_retire import put_off
+from saperly_operator.controller.service_keys import Handle
 from saperly_operator.controller.tools import Tools
 from saperly_operator.controller.vendor import GateShut, ask_vendor, look_at_key
 from saperly_operator.kube.events import EventType, Occurrence
+from saperly_operator.lifecycle.attributes import claims, given_up, sparing
 from saperly_operator.lifecycle.checks_attributes import update_work
 from saperly_operator.lifecycle.checks_sweep import inspect_work
 from saperly_operator.lifecycle.conditions import Standing
@@ -28,7 +30,7 @@ from saperly_operator.resources import annotations, reasons
 from saperly_operator.resources.findings import RevokedOutside
 from saperly_operator.resources.saperly_key_status import KeyRef, SaperlyKeyStatus
 from saperly_operator.saperly import errors
-from saperly_operator.saperly.models import ChildKey
+from saperly_operator.saperly.models import ChildKey, UpdateRequest
 
 
 async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision: Decision) -> None:
@@ -37,20 +39,17 @@ async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision
     handle = tools.handle(observed.key, step.ref.provider, step.ref.service_key)
     if handle is None:
         return
-    if not set(step.managed) <= set(step.ref.managed_attributes):
+    claimed = claims(step.ref, step.update, step.managed)
+    if claimed != step.ref.claimed_values:
         # What is set for the first time is remembered first: sent before, and taken out of the spec before status could
-        # say so, it would stay at the vendor for ever. Crash here: it is cleared once for nothing.
-        await tools.statuses.store(
-            observed.key,
-            attributes_claimed(observed.key.status, step.ref, step.managed),
-            Standing.of(observed, decision),
-        )
+        # say so, it would stay at the vendor for ever. Crash here: the vendor's row tells that it was never set.
+        status = attributes_claimed(observed.key.status, step.ref, step.managed, claimed)
+        await tools.statuses.store(observed.key, status, Standing.of(observed, decision))
         return
     try:
+        update = await _spared(tools, handle, step)
         # Crash here: changed at the vendor, unknown here. The same PATCH is sent once more.
-        await ask_vendor(
-            handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, step.update)
-        )
+        await ask_vendor(handle.gate, Operation.UPDATE, tools.clock, lambda: handle.api.update_key(key_id, update))
     except GateShut as shut:
         put_off(tools, observed, work, shut)
         return
@@ -67,6 +66,15 @@ async def update_key(tools: Tools, observed: Observed, step: UpdateKey, decision
     scratch.sent_at[key_id] = tools.clock.now()
     status = attributes_sent(observed.key.status, step.ref, step.attributes_hash, step.managed, step.drift)
     await tools.statuses.store(observed.key, status, Standing.of(observed, decision), _announcement(step, decision))
+
+
+async def _spared(tools: Tools, handle: Handle, step: UpdateKey) -> UpdateRequest:
+    """The PATCH. Where it would clear what was perhaps never set, a look at the vendor's row first: a person may have set
+    another value there, which nobody asked to take away. Raises GateShut, SaperlyError."""
+    if not given_up(step.ref, step.managed):
+        return step.update
+    row = await look_at_key(handle, step.ref.id, tools.clock)
+    return sparing(step.update, step.ref, step.managed, row)
 
 
 def _announcement(step: UpdateKey, decision: Decision) -> Occurrence:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from saperly_operator.lifecycle.naming import Owner, Tag, canonical_json, vendor_name
 from saperly_operator.resources.provider import Policy, ProviderSpec
 from saperly_operator.resources.saperly_key import SaperlyKey, SaperlyKeySpec
-from saperly_operator.resources.saperly_key_status import KeyAttribute, KeyRef
+from saperly_operator.resources.saperly_key_status import CLAIMS, KeyAttribute, KeyRef
 from saperly_operator.saperly.models import ChildKey, Permissions, UpdateRequest
 
 _HASH_VERSION = "1"
@@ -43,6 +43,40 @@ class Attributes:
         """The PATCH that brings a key here; what was managed before and is no more is cleared."""
         cleared = {_FIELDS[attribute]: None for attribute in managed_before if attribute not in self.managed}
         return UpdateRequest.model_validate({**dict(self.values), **cleared})
+
+
+def claims(ref: KeyRef, update: UpdateRequest, managed: tuple[KeyAttribute, ...]) -> tuple[str, ...]:
+    """What is to be remembered before ``update`` is sent for the key: each value that nobody has confirmed yet."""
+    unconfirmed = {_attribute(claim) for claim in ref.claimed_values}
+    new = (
+        _claim(attribute, getattr(update, _FIELDS[attribute]))
+        for attribute in managed
+        if attribute not in ref.managed_attributes or attribute in unconfirmed
+    )
+    return tuple(dict.fromkeys([*ref.claimed_values, *new]))[-CLAIMS:]
+
+
+def given_up(ref: KeyRef, managed: tuple[KeyAttribute, ...]) -> frozenset[KeyAttribute]:
+    """Attributes that are managed no more before anybody confirmed that they were set."""
+    return frozenset(_attribute(claim) for claim in ref.claimed_values) - frozenset(managed)
+
+
+def sparing(update: UpdateRequest, ref: KeyRef, managed: tuple[KeyAttribute, ...], row: ChildKey) -> UpdateRequest:
+    """``update`` without clearing what ``row`` shows to be somebody else's value: ours never came there."""
+    theirs = {
+        _FIELDS[attribute]
+        for attribute in given_up(ref, managed)
+        if _claim(attribute, getattr(row, _FIELDS[attribute])) not in ref.claimed_values
+    }
+    return UpdateRequest.model_validate(update.model_dump(exclude_unset=True, exclude=theirs))
+
+
+def _claim(attribute: KeyAttribute, value: str | int | None) -> str:
+    return f"{attribute.value}:{hashlib.sha256(str(value).encode()).hexdigest()[:16]}"
+
+
+def _attribute(claim: str) -> KeyAttribute:
+    return KeyAttribute(claim.partition(":")[0])
 
 
 def wanted_attributes(key: SaperlyKey, provider: ProviderSpec, installation: str, serial: int) -> Attributes:

@@ -118,22 +118,32 @@ def schedule_refused(case: Case) -> Decision | None:
 
 
 def secret_metadata_stripped(case: Case) -> Decision | None:
-    """Labels or annotations of the Secret are not as asked for; the plaintext is fine."""
-    secret = case.observed.secret
-    if not isinstance(secret, SecretOwned) or secret.metadata_in_sync:
+    """Labels or annotations of the Secret are not as asked for; the plaintext is fine.
+
+    Whatever takes them off again and again (an admission webhook does so for ever) holds nothing else up: rotations go
+    on between two attempts, and ``secret_metadata_contested`` tells of it once nothing else is to be done.
+    """
+    if not _is_stripped(case) or case.not_before("repair") is not None:
         return None
     message = f"Putting labels and annotations of the Secret {case.key.secret_name} right."
-    put_off = case.write_put_off(message)
-    if put_off is not None:
-        return put_off
+    return case.write_put_off(message) or Decision(RepairSecret(), reasons.WRITING_SECRET, message)
+
+
+def secret_metadata_contested(case: Case) -> Decision | None:
+    """They were put right in vain. Asked after everything that is to be done."""
     until = case.not_before("repair")
-    if until is not None:
-        message = (
-            f"Something takes labels or annotations off the Secret {case.key.secret_name} again and again (an admission "
-            "webhook, a GitOps tool?): let it leave them. They are put back more and more rarely."
-        )
-        return Decision(WaitUntil(until), reasons.SECRET_CONTESTED, message)
-    return Decision(RepairSecret(), reasons.WRITING_SECRET, message)
+    if until is None or not _is_stripped(case):
+        return None
+    message = (
+        f"Something takes labels or annotations off the Secret {case.key.secret_name} again and again (an admission "
+        "webhook, a GitOps tool?): let it leave them. They are put back more and more rarely."
+    )
+    return Decision(WaitUntil(until), reasons.SECRET_CONTESTED, message)
+
+
+def _is_stripped(case: Case) -> bool:
+    secret = case.observed.secret
+    return isinstance(secret, SecretOwned) and not secret.metadata_in_sync
 
 
 def stray_secret(case: Case) -> Decision | None:

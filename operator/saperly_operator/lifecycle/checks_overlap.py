@@ -4,9 +4,10 @@ Decided on before any revocation, so that a key never goes by a date that is out
 """
 
 from saperly_operator.lifecycle.case import Case
+from saperly_operator.lifecycle.checks_retire import due_at, put_off_by_use
 from saperly_operator.lifecycle.checks_rollout import rollout_recorded
 from saperly_operator.lifecycle.observed import SecretAbsent, SecretOwned
-from saperly_operator.lifecycle.overlap import redated, seen_in_secret, used_again
+from saperly_operator.lifecycle.overlap import redated, seen_in_secret
 from saperly_operator.lifecycle.steps import Decision, Reschedule
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import RetiringKey
@@ -23,13 +24,12 @@ def dates_changed(case: Case) -> Decision | None:
 
 def _up_to_date(entry: RetiringKey, case: Case) -> RetiringKey:
     """Uses are looked at when the key would go, and not before: a key in use costs one patch an overlap."""
-    rotation = case.key.spec.rotation
-    dated = redated(_seen(entry, case), rotation, case.timings.previous_key_lead)
-    if dated.revoke_after > case.now:
+    dated = redated(_seen(entry, case), case.key.spec.rotation, case.timings.previous_key_lead)
+    if due_at(dated, case) > case.now:
         return dated
     rows = [row for sweep in case.observed.memory.sweeps.values() for row in sweep.rows if row.id == entry.id]
     latest = max((row.last_used_at for row in rows if row.last_used_at is not None), default=None)
-    return used_again(dated, latest, rotation, case.now) or dated
+    return put_off_by_use(dated, latest, case) or dated
 
 
 def _seen(entry: RetiringKey, case: Case) -> RetiringKey:

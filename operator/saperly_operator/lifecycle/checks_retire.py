@@ -8,6 +8,7 @@ from datetime import datetime
 
 from saperly_operator.lifecycle.case import Case
 from saperly_operator.lifecycle.observed import ServiceKeyUsable
+from saperly_operator.lifecycle.overlap import redated, used_again
 from saperly_operator.lifecycle.steps import Decision, Retire
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import KeyRef, RetiringKey
@@ -24,11 +25,20 @@ UNUSED_REASONS = frozenset({reasons.PLAINTEXT_LOST, reasons.OUTCOME_UNKNOWN, rea
 
 def due_at(entry: RetiringKey, case: Case) -> datetime:
     """When an old key goes. A wait that was counted under a clock that ran ahead is as long as it was to be, and counts
-    from when this process saw that; a key that nobody should hold was never to wait."""
-    began = entry.overlap_started_at or entry.replaced_at
-    if began is None:
-        return case.happened_at(entry.revoke_after) if entry.reason in UNUSED_REASONS else entry.revoke_after
-    return entry.revoke_after - (began - case.happened_at(began))
+    from when this process saw that; a key that was to go at once was never to wait."""
+    if entry.replaced_at is None:
+        return case.happened_at(entry.revoke_after)
+    noted = {name: getattr(entry, name) for name in ("replaced_at", "overlap_started_at", "withdrawn_at")}
+    righted = entry.changed(**{name: case.happened_at(at) for name, at in noted.items() if at is not None})
+    if righted == entry:
+        return entry.revoke_after
+    return redated(righted, case.key.spec.rotation, case.timings.previous_key_lead).revoke_after
+
+
+def put_off_by_use(entry: RetiringKey, last_used_at: datetime | None, case: Case) -> RetiringKey | None:
+    """The entry with a later date, because Saperly saw the key used at ``last_used_at``; None where it may go now."""
+    later = used_again(entry, last_used_at, case.key.spec.rotation)
+    return later if later is not None and due_at(later, case) > case.now else None
 
 
 def retiring_key_due(case: Case) -> Decision | None:

@@ -25,6 +25,7 @@ from saperly_operator.lifecycle.checks_keep import (
     rotation_requested,
     schedule_refused,
     secret_lost,
+    secret_metadata_contested,
     secret_metadata_stripped,
     secret_moved,
     stray_secret,
@@ -170,4 +171,5 @@ CHECKS: tuple[Check, ...] = (
     rotation_requested,
     rotation_due,
     schedule_refused,
+    secret_metadata_contested,
 )

@@ -15,7 +15,8 @@ def noted_moments(status: SaperlyKeyStatus) -> Iterator[datetime]:
     yield from (drift.last_at for drift in status.drift)
     yield from (lost.since for lost in status.rotation.lost) if status.rotation is not None else ()
     for old in status.retiring:
-        yield from (moment for moment in (old.replaced_at, old.overlap_started_at) if moment is not None)
+        noted = (old.replaced_at, old.overlap_started_at, old.withdrawn_at)
+        yield from (moment for moment in noted if moment is not None)
     single = (
         status.intent.started_at if status.intent is not None else None,
         status.failure.retry_at if status.failure is not None else None,

@@ -64,15 +64,12 @@ def waiting_for(workloads: tuple[WorkloadRef, ...]) -> str:
     return f"the rollout of {', '.join(map(str, workloads))}"[:_WAITING_LIMIT]
 
 
-def used_again(
-    entry: RetiringKey, last_used_at: datetime | None, rotation: RotationSpec, now: datetime
-) -> RetiringKey | None:
-    """The entry with a later date, because Saperly saw the key used at ``last_used_at``; None where it may go now."""
+def used_again(entry: RetiringKey, last_used_at: datetime | None, rotation: RotationSpec) -> RetiringKey | None:
+    """The entry with the date that it has when Saperly saw the key used at ``last_used_at``; None where no use counts."""
     if not rotation.require_idle or entry.overlap_started_at is None or last_used_at is None:
         return None
     why = f"{rotation.overlap} without use; it was last used at {last_used_at:%Y-%m-%dT%H:%M:%SZ}"
-    later = _dated(entry.changed(last_used_at=last_used_at, waiting_for=why), rotation)
-    return later if later.revoke_after > now else None
+    return _dated(entry.changed(last_used_at=last_used_at, waiting_for=why), rotation)
 
 
 def _dated(entry: RetiringKey, rotation: RotationSpec) -> RetiringKey:

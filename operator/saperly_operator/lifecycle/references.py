@@ -31,9 +31,10 @@ def minted_ref(row: ChildKey, intent: Intent, before: KeyRef | None) -> KeyRef:
         inherits = before is not None and before.id == intent.rotates
         attributes_hash = before.attributes_hash if before is not None and inherits else ""
         managed = before.managed_attributes if before is not None and inherits else ()
+        claimed = before.claimed_values if before is not None and inherits else ()
     else:
         asked = _asked_for(intent)
-        attributes_hash, managed = asked.hash, asked.managed
+        attributes_hash, managed, claimed = asked.hash, asked.managed, ()
     return KeyRef(
         id=row.id,
         prefix=row.key_prefix,
@@ -44,6 +45,7 @@ def minted_ref(row: ChildKey, intent: Intent, before: KeyRef | None) -> KeyRef:
         minted_at=row.created_at,
         attributes_hash=attributes_hash,
         managed_attributes=managed,
+        claimed_values=claimed,
         rotated_from=row.rotated_from,
     )
 

@@ -175,10 +175,14 @@ def answered_request(key: SaperlyKey) -> str | None:
     return answered or (rotation.last_handled_request if rotation is not None else None)
 
 
-def attributes_claimed(status: SaperlyKeyStatus, ref: KeyRef, managed: tuple[KeyAttribute, ...]) -> SaperlyKeyStatus:
-    """These attributes of the key are about to be set, so that they are cleared once nobody asks for them."""
+def attributes_claimed(
+    status: SaperlyKeyStatus, ref: KeyRef, managed: tuple[KeyAttribute, ...], claimed: tuple[str, ...]
+) -> SaperlyKeyStatus:
+    """These attributes of the key are about to be set, to values ``claimed``, so that they are cleared once nobody asks
+    for them."""
     added = tuple(attribute for attribute in managed if attribute not in ref.managed_attributes)
-    return attributes_sent(status, ref, ref.attributes_hash, (*ref.managed_attributes, *added))
+    both = (*ref.managed_attributes, *added)
+    return attributes_sent(status, ref, ref.attributes_hash, both, claimed=claimed)
 
 
 def attributes_sent(
@@ -187,9 +191,10 @@ def attributes_sent(
     attributes_hash: str,
     managed: tuple[KeyAttribute, ...],
     drift: Drift | None = None,
+    claimed: tuple[str, ...] = (),
 ) -> SaperlyKeyStatus:
-    """The vendor's row looks as asked; ``drift`` is what had to be put right."""
-    sent = {"attributes_hash": attributes_hash, "managed_attributes": managed}
+    """The vendor's row looks as asked, but for what is still only ``claimed``; ``drift`` is what had to be put right."""
+    sent = {"attributes_hash": attributes_hash, "managed_attributes": managed, "claimed_values": claimed}
     drifts = status.drift if drift is None else (*(each for each in status.drift if each.id != drift.id), drift)
     if status.current is not None and status.current.id == ref.id:
         return status.changed(current=status.current.changed(**sent), failure=None, drift=drifts)

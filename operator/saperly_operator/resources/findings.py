@@ -43,6 +43,8 @@ class Redelivery(ApiModel):
     """How often, without two days of calm in between; from the third time on the next one waits longer each time."""
     last_at: Timestamp
     """When it was last so."""
+    secret: Annotated[str, Field(max_length=253)] = ""
+    """The Secret that was changed or deleted: another one is not waited for."""
 
 
 class UnownedKey(ApiModel):

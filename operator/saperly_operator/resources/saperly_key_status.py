@@ -25,6 +25,10 @@ class KeyAttribute(StrEnum):
 RECENT_INTENTS: Final = 3
 """So many moments of mints are remembered, and no more mints can be allowed in an hour."""
 
+CLAIMS: Final = 16
+"""So many values that were perhaps set are remembered of one key."""
+
+ClaimedValue = Annotated[str, Field(min_length=1, max_length=64)]
 Serial = Annotated[int, Field(ge=0, le=2**53 - 1)]
 WorkloadName = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -50,6 +54,9 @@ class KeyRef(ApiModel):
     """A hash of the attributes that were last sent for it; another one means that they must be sent again."""
     managed_attributes: Annotated[tuple[KeyAttribute, ...], Field(max_length=8), ListSet()] = ()
     """The optional attributes that this object has set on it; one removed from the spec is cleared at Saperly."""
+    claimed_values: Annotated[tuple[ClaimedValue, ...], Field(max_length=CLAIMS), ListSet()] = ()
+    """Short hashes of values that were about to be set for the first time, while Saperly has not confirmed that: one that
+    is removed from the spec before it does is cleared only where Saperly shows such a value."""
     rotated_from: KeyId | None = None
     """The id of the key that it replaced in one step at Saperly (strategy Atomic)."""
     hidden_since: Timestamp | None = None

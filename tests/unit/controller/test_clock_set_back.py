@@ -8,7 +8,9 @@ from saperly_operator.controller.scratch import Scratch
 from saperly_operator.lifecycle.observed import HeldKey, PreflightPassed
 from saperly_operator.lifecycle.timings import Timings
 from saperly_operator.saperly.concealed import Plaintext
+from saperly_operator.simulator.state import Operation
 from tests.builders import DAY, HOUR, MINUTE, NOW, SECOND, a_row, a_sweep, an_intent
+from tests.unit.controller.test_act_rotate import ask, delivered, spoil
 from tests.unit.controller.world import World
 
 TIMINGS = Timings()
@@ -68,3 +70,36 @@ async def test_a_list_asked_for_after_the_clock_was_set_back_is_made(world: Worl
     world.forget_calls()
     await world.sweep()
     assert world.requests == ["GET /v1/keys"]
+
+
+# --- old keys ---------------------------------------------------------------------------------------------------------
+
+YEAR = timedelta(days=365)
+
+
+async def test_a_compromised_key_replaced_by_a_mint_under_a_clock_ahead_goes_as_soon_as_saperly_answers(
+    world: World,
+) -> None:
+    old = await delivered(world)
+    spoil(world, status=422, code="validation_error")
+    spoil(world, operation=Operation.REVOKE, status=503)
+    world.clock.jump(YEAR)
+    await ask(world)
+    assert old in world.live()
+    world.clock.jump(-YEAR)
+    await world.reconcile_after(60, times=2)
+    assert old not in world.live()
+
+
+async def test_an_old_plaintext_withdrawn_under_a_clock_ahead_is_followed_by_the_end_of_its_key(world: World) -> None:
+    await world.apply(secret={"previousKey": "OLD"})
+    old = await delivered(world, strategy="Overlap", overlap="1h")
+    await ask(world)
+    world.clock.jump(YEAR)
+    await world.reconcile()
+    assert await world.digest(entry="OLD") is None
+    world.clock.jump(-YEAR)
+    await world.reconcile_after(60)
+    assert old in world.live()
+    await world.reconcile_after(3600)
+    assert old not in world.live()

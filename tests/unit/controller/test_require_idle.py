@@ -126,3 +126,27 @@ async def test_the_end_of_the_object_waits_for_no_idleness(world: World) -> None
     await world.delete()
     await world.reconcile()
     assert world.live() == []
+
+
+async def test_an_overlap_that_began_under_a_clock_ahead_ends_with_the_last_use_and_costs_a_look_an_overlap(
+    world: World,
+) -> None:
+    await world.apply(rotation=IDLE)
+    await world.reconcile()
+    (first,) = world.live()
+    year = timedelta(days=365)
+    world.clock.jump(year)
+    await request_rotation(world)
+    assert first in world.live()
+    world.clock.jump(-year)
+    await world.reconcile_after(60)
+    world.clock.advance(1800)
+    world.control.use_key(first)
+    world.forget_calls()
+    await world.reconcile_after(1800)
+    assert first in world.live(), "it was in use half an hour ago"
+    assert world.requests == [f"GET /v1/keys/{first}"]
+    for _ in range(3):
+        await world.reconcile_after(1800)
+    assert first not in world.live()
+    assert len(world.requests) <= 4

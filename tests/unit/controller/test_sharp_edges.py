@@ -4,6 +4,8 @@ from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from saperly_operator.kube import errors
 from saperly_operator.kube.api import CLUSTER_PROVIDERS, PLAIN, SAPERLY_KEYS, SECRETS, Object, Resource
 from saperly_operator.lifecycle.naming import released_name
@@ -178,6 +180,26 @@ async def test_labels_that_something_takes_off_are_put_back_more_and_more_rarely
     assert world.kube.writes.count("PATCH secrets") <= 9, "ten minutes at 5 s, 10 s, … 5 min"
     assert (await world.reasons())["Reconciling"] == reasons.SECRET_CONTESTED
     assert (await world.reasons())["Ready"] == reasons.SECRET_CONTESTED
+
+
+@pytest.mark.parametrize("strategy", ["Atomic", "Overlap"])
+async def test_labels_that_something_takes_off_for_ever_hold_no_rotation_up(world: World, strategy: str) -> None:
+    await delivered(world, secret={"labels": {"team": "support"}}, rotation={"strategy": strategy})
+    old = await world.current_id()
+
+    def strip(resource: Resource, new: Object, old: Object | None, *, dry_run: bool) -> None:
+        del old
+        if resource.plural == "secrets" and not dry_run:
+            new["metadata"].get("labels", {}).pop("team", None)
+
+    world.memory.admissions.append(strip)
+    await edit_secret(world, {"metadata": {"labels": {"team": None}}})
+    await world.reconcile_after(5, times=10)
+    assert (await world.reasons())["Reconciling"] == reasons.SECRET_CONTESTED
+    await edit(world, {"metadata": {"annotations": {annotations.ROTATE_REQUESTED_AT: "now"}}})
+    await world.reconcile()
+    assert await world.current_id() != old
+    assert (await world.reasons())["Reconciling"] == reasons.SECRET_CONTESTED
 
 
 async def test_a_key_that_something_changes_while_it_is_written_is_given_up_and_not_minted_again_and_again(

@@ -244,10 +244,31 @@ def test_an_overlap_that_began_under_the_right_clock_is_not_shortened() -> None:
     assert due_at(entry, Case(base, NOW, TIMINGS)) == NOW + HOUR
 
 
-def test_a_key_that_nobody_should_hold_does_not_wait_for_a_clock() -> None:
-    lost = a_retiring(1, reason=reasons.PLAINTEXT_LOST, revoke_after=NOW + YEAR)
+@pytest.mark.parametrize(
+    "reason",
+    [
+        pytest.param(reasons.PLAINTEXT_LOST, id="nobody should hold it"),
+        pytest.param(reasons.ROTATION_REQUESTED, id="somebody else may hold it"),
+        pytest.param(reasons.ENVIRONMENT_MISMATCH, id="it is of the wrong environment"),
+    ],
+)
+def test_a_key_that_was_to_go_at_once_does_not_wait_for_a_clock(reason: str) -> None:
+    lost = a_retiring(1, reason=reason, revoke_after=NOW + YEAR)
     given = with_status(delivered(), retiring=(lost,))
     assert decide(given, NOW, TIMINGS).step == Retire(lost)
+
+
+@pytest.mark.parametrize(("ago", "is_due"), [(2 * MINUTE - SECOND, False), (2 * MINUTE, True)])
+def test_an_old_plaintext_withdrawn_in_the_future_is_out_of_the_secret_for_two_minutes_and_no_more(
+    ago: timedelta, *, is_due: bool
+) -> None:
+    withdrawn = NOW + YEAR
+    entry = a_retiring(1, revoke_after=withdrawn + 2 * MINUTE).changed(
+        replaced_at=NOW - DAY, overlap_started_at=NOW - DAY, withdrawn_at=withdrawn
+    )
+    base = seen(with_status(delivered(), current=a_ref(2), retiring=(entry,)), withdrawn, ago)
+    assert due_at(entry, Case(base, NOW, TIMINGS)) == NOW - ago + 2 * MINUTE
+    assert isinstance(decide(base, NOW, TIMINGS).step, Retire) is is_due
 
 
 def test_a_workload_restarted_in_the_future_is_awaited_for_as_long_as_any() -> None:
@@ -278,14 +299,16 @@ def test_a_workload_restarted_in_the_future_is_looked_at_no_more_often_than_any(
 
 
 def test_every_moment_that_something_is_counted_from_is_among_those_that_are_watched() -> None:
-    moments = [NOW + number * SECOND for number in range(11)]
+    moments = [NOW + number * SECOND for number in range(12)]
     status = SaperlyKeyStatus(
         recent_intents=tuple(moments[:2]),
         intent=an_intent(1, started_at=moments[2]),
         failure=Failure(code="Any", count=1, retry_at=moments[3]),
         reminted_at=moments[4],
         drift=(Drift(id="key-1", digest="d", count=1, last_at=moments[5]),),
-        retiring=(a_retiring(1).changed(replaced_at=moments[6], overlap_started_at=moments[7]),),
+        retiring=(
+            a_retiring(1).changed(replaced_at=moments[6], overlap_started_at=moments[7], withdrawn_at=moments[11]),
+        ),
         restarted=RestartStatus(serial=1, started_at=moments[8]),
         redelivered=Redelivery(count=1, last_at=moments[9]),
         rotation=RotationStatus(lost=(lost_at(moments[10]),)),

@@ -18,7 +18,6 @@ from saperly_operator.lifecycle.steps import AddFinalizer, Preflight, ReadLive, 
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key_status import Failure
 from tests.builders import (
-    DAY,
     ENTRY,
     HOLDER,
     HOUR,
@@ -265,13 +264,13 @@ PERSISTED = {
         "Minting",
     ),
     "nine old keys leave room for one more": Row(
-        with_status(READY, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(1, 10))),
+        with_status(READY, retiring=tuple(a_retiring(n, revoke_after=NOW + HOUR) for n in range(1, 10))),
         StoreIntent,
         reasons.MINTING,
         "Minting",
     ),
     "ten old keys leave room for none": Row(
-        with_status(READY, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(1, 11))),
+        with_status(READY, retiring=tuple(a_retiring(n, revoke_after=NOW + HOUR) for n in range(1, 11))),
         WaitUntil(SOON),
         reasons.RETIRING_FULL,
         "10 old keys wait to be revoked",

@@ -102,7 +102,7 @@ RETIRING = {
         "again by itself",
     ),
     "what waits for less is looked at then": Row(
-        with_status(with_old(a_retiring(1, revoke_after=NOW + DAY)), intent=an_intent(3), failure=UNANSWERED),
+        with_status(with_old(a_retiring(1, revoke_after=NOW + HOUR)), intent=an_intent(3), failure=UNANSWERED),
         WaitUntil(NOW + HOUR),
         reasons.OUTCOME_UNKNOWN,
         "again by itself",
@@ -112,8 +112,8 @@ RETIRING = {
         with_spec(with_old(LATER), suspend=True), Done(NOW + SECOND), reasons.SUSPENDED, "nothing new is begun"
     ),
     "the sooner of rotation and revocation is when it is looked at": Row(
-        with_spec(with_old(a_retiring(1, revoke_after=NOW + 2 * DAY)), rotation={"schedule": "2d", "jitter": "0s"}),
-        Done(NOW + DAY),
+        with_spec(with_old(a_retiring(1, revoke_after=NOW + HOUR)), rotation={"schedule": "1470m", "jitter": "0s"}),
+        Done(NOW + 30 * MINUTE),
         reasons.AVAILABLE,
         "live",
     ),
@@ -129,7 +129,7 @@ def swept(*rows: object, base: Observed | None = None) -> Observed:
 NO_ORPHANS = {
     "one that status accounts for": swept(a_row(1, created_at=NOW - DAY)),
     "one on its way out": swept(
-        OLD_ROW, base=with_status(delivered(), retiring=(a_retiring(5, revoke_after=NOW + DAY),))
+        OLD_ROW, base=with_status(delivered(), retiring=(a_retiring(5, revoke_after=NOW + HOUR),))
     ),
     "one a second too young by the vendor's clock": swept(a_row(5, created_at=NOW - 30 * MINUTE + SECOND)),
     "one that was used": swept(a_row(5, created_at=NOW - DAY, last_used_at=NOW - HOUR)),
@@ -210,7 +210,7 @@ def test_an_orphan_is_due_at_once_and_names_who_can_see_it() -> None:
 
 @pytest.mark.parametrize(("retiring", "adopted"), [(0, 10), (8, 2), (9, 1)])
 def test_no_more_orphans_are_adopted_than_there_is_room_for(retiring: int, adopted: int) -> None:
-    waiting = tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(101, 101 + retiring))
+    waiting = tuple(a_retiring(n, revoke_after=NOW + HOUR) for n in range(101, 101 + retiring))
     found = [a_row(n, created_at=NOW - DAY) for n in range(201, 214)]
     step = decide(swept(*found, base=with_status(delivered(), retiring=waiting)), NOW, TIMINGS).step
     assert isinstance(step, AdoptOrphans)

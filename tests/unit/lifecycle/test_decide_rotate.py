@@ -161,13 +161,13 @@ BEGINNING = {
         "3 mints within the hour",
     ),
     "a full list of old keys does not hold it up": Row(
-        with_status(PROVEN, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(10, 20))),
+        with_status(PROVEN, retiring=tuple(a_retiring(n, revoke_after=NOW + HOUR) for n in range(10, 20))),
         StoreIntent,
         reasons.MINTING,
         "in one step",
     ),
     "unless there is no room for what might be lost": Row(
-        with_status(PROVEN, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(10, 24))),
+        with_status(PROVEN, retiring=tuple(a_retiring(n, revoke_after=NOW + HOUR) for n in range(10, 24))),
         WaitUntil(SOON),
         reasons.RETIRING_FULL,
         "14 old keys",
@@ -311,7 +311,7 @@ MAKING_UP = {
         with_status(DEAD, retiring=(a_retiring(9),)), Preflight(PROVIDER, ENTRY), reasons.MINTING, "Preparing"
     ),
     "and though their list is full": Row(
-        with_status(DEAD, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(10, 20))),
+        with_status(DEAD, retiring=tuple(a_retiring(n, revoke_after=NOW + HOUR) for n in range(10, 20))),
         Preflight(PROVIDER, ENTRY),
         reasons.MINTING,
         "Preparing",
@@ -355,10 +355,10 @@ LISTED = {
     ),
     "without room for it, it stays remembered": Row(
         with_memory(
-            with_status(UNLISTED, retiring=tuple(a_retiring(n, revoke_after=NOW + DAY) for n in range(10, 24))),
+            with_status(UNLISTED, retiring=tuple(a_retiring(n, revoke_after=NOW + HOUR) for n in range(10, 24))),
             sweeps=a_sweep(SUCCESSOR),
         ),
-        Done(NOW + DAY),
+        Done(NOW + HOUR),
         reasons.AVAILABLE,
         "live",
     ),

@@ -302,7 +302,7 @@ def test_what_a_list_leads_to(row: Row) -> None:
 @pytest.mark.parametrize(("hidden", "begun"), [(10, True), (0, False)])
 def test_hidden_old_keys_take_up_no_room(hidden: int, begun: bool) -> None:
     old = tuple(
-        a_retiring(n, revoke_after=NOW + DAY, hidden_since=NOW if n <= 100 + hidden else None)
+        a_retiring(n, revoke_after=NOW + HOUR, hidden_since=NOW if n <= 100 + hidden else None)
         for n in range(101, 111)
     )
     base = with_memory(with_status(delivered(), retiring=old), preflight=PreflightPassed(NOW))
@@ -311,7 +311,7 @@ def test_hidden_old_keys_take_up_no_room(hidden: int, begun: bool) -> None:
 
 
 def test_however_many_are_hidden_status_must_hold_them() -> None:
-    old = tuple(a_retiring(n, revoke_after=NOW + DAY, hidden_since=NOW) for n in range(101, 157))
+    old = tuple(a_retiring(n, revoke_after=NOW + HOUR, hidden_since=NOW) for n in range(101, 157))
     base = with_memory(with_status(delivered(), retiring=old), preflight=PreflightPassed(NOW))
     decision = decide(with_metadata(base, annotations=REQUESTED), NOW, TIMINGS)
     assert decision.reason == reasons.RETIRING_FULL
