@@ -209,7 +209,7 @@ DELIVERY = (
         "One that was set, and taken out of the spec before status could say so, stays at Saperly for ever.",
         Edit(
             "controller/act_update.py",
-            "    if not set(step.managed) <= set(step.ref.managed_attributes):\n",
+            "    if claimed != step.ref.claimed_values:\n",
             "    if step is None:\n",
         ),
         caught_by=(_CHANGES + "an_attribute_that_was_set_and_taken_away_before_status_knew_is_cleared",),
