@@ -46,10 +46,18 @@ def rotation_lost(case: Case) -> Decision | None:
 def successor_listed(case: Case) -> Decision | None:
     """A list shows what took the place of a key, or that nothing which took it lives."""
     for lost in _lost(case):
-        sweep = case.swept(lost.provider, lost.service_key, case.happened_at(lost.since))
-        if sweep is None:
+        if _is_out_of_sight(case, lost):
+            message = (
+                "The service key was replaced before its list of keys could show what took the place of a key: look in "
+                f"the Saperly portal for a live key that was rotated from {lost.replaced}."
+            )
+            return Decision(AdoptSuccessors(lost.replaced, ()), reasons.SERVICE_KEY_REPLACED, message)
+        sweep = case.observed.memory.sweeps.get((lost.provider, lost.service_key))
+        if sweep is None or sweep.begun_at < case.happened_at(lost.since):
             continue
         rows = [row for row in sweep.rows if row.rotated_from == lost.replaced]
+        if not rows and not sweep.is_proven:
+            continue  # what a list shows is there, however it was made; that nothing is takes a proven one
         found = tuple(
             retiring(listed_ref(row, lost.provider, lost.service_key), reasons.PLAINTEXT_LOST, case.now)
             for row in rows
@@ -71,6 +79,12 @@ def successor_unlisted(case: Case) -> Decision | None:
             access = case.manage_access(lost.provider, lost.service_key, "The keys at Saperly cannot be listed")
             return access or Decision(step, reasons.REVOKING, message)
     return None
+
+
+def _is_out_of_sight(case: Case, lost: LostSuccessor) -> bool:
+    """The entry holds another service key now, whose list does not show what the former one made."""
+    usable = case.observed.service_key(lost.provider, lost.service_key)
+    return isinstance(usable, ServiceKeyUsable) and bool(lost.material) and usable.material != lost.material
 
 
 def _lost(case: Case) -> tuple[LostSuccessor, ...]:
