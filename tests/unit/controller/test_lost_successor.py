@@ -13,6 +13,7 @@ async def lost(world: World) -> str:
     """The id of a key whose rotation lost its answer for good; another was minted in its place."""
     await delivered(world)
     old = await world.current_id()
+    assert old is not None
     spoil(world, status=503, when="after")
     spoil(world, status=503, when="before", nth=2, count=None)
     await ask(world)
@@ -140,7 +141,9 @@ async def test_a_provider_is_held_for_a_lost_successor(world: World) -> None:
 
 async def test_a_successor_whose_name_a_person_changed_is_found_by_its_lineage(world: World) -> None:
     old, store = await delivered(world), world.simulator.core.store
-    store.put_child(replace(store.child(old), name="renamed in the portal"))
+    child = store.child(old)
+    assert child is not None
+    store.put_child(replace(child, name="renamed in the portal"))
     spoil(world, status=503, when="after")
     spoil(world, status=503, when="before", nth=2, count=None)
     await ask(world)
