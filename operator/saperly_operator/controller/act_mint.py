@@ -116,6 +116,7 @@ async def take_over(tools: Tools, observed: Observed, decision: Decision) -> Non
     status = intent_taken_over(observed.key.status, observed.myself.holder)
     # Crash here: signed by a process that is gone, like before.
     await tools.statuses.store(observed.key, status, Standing.of(observed, decision))
+    tools.scratch(observed).may_be_rotated = True
 
 
 async def mint(tools: Tools, observed: Observed, step: Mint, decision: Decision) -> None:

@@ -72,10 +72,12 @@ async def adopt_orphans(tools: Tools, observed: Observed, step: AdoptOrphans, de
 
 
 async def adopt_successors(tools: Tools, observed: Observed, step: AdoptSuccessors, decision: Decision) -> None:
-    """Account for what a list shows in the place of a key; usually one, none when somebody else ended it."""
+    """Account for what a list shows in the place of a key; usually one, none when somebody else ended it. That nobody
+    can tell any more is announced, for a person to look."""
+    is_news = bool(step.found) or decision.reason == reasons.SERVICE_KEY_REPLACED
     await tools.statuses.store(
         observed.key,
         successors_adopted(observed.key.status, step.replaced, step.found),
         Standing.beside(observed, decision),
-        Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message) if step.found else None,
+        Occurrence(EventType.WARNING, decision.reason, "Sweep", decision.message) if is_news else None,
     )

@@ -182,10 +182,17 @@ def key_refs(body: Object) -> list[Object]:
     return [ref for ref in (status.get("current"), *(status.get("retiring") or [])) if ref]
 
 
+def lost_successors(body: Object) -> list[Object]:
+    """What took the place of a key at Saperly, and whose id nobody knows."""
+    rotation = (body.get("status") or {}).get("rotation") or {}
+    return list(rotation.get("lost") or [])
+
+
 def provider_names(body: Object) -> list[tuple[str, str]]:
-    """The provider and the service key of each of them, and of the request under way."""
+    """The provider and the service key of each of them, of the request under way, and of keys that nobody knows yet."""
     intent = (body.get("status") or {}).get("intent")
-    return [(ref["provider"], ref["serviceKey"]) for ref in (*key_refs(body), *([intent] if intent else []))]
+    refs = (*key_refs(body), *([intent] if intent else []), *lost_successors(body))
+    return [(ref["provider"], ref["serviceKey"]) for ref in refs]
 
 
 def _referenced(body: Object) -> list[str]:

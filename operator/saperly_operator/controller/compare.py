@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from saperly_operator.controller.cache import ObjectKey, key_refs
+from saperly_operator.controller.cache import ObjectKey, key_refs, lost_successors
 from saperly_operator.controller.listing import Listing
 from saperly_operator.controller.service_keys import Held
 from saperly_operator.kube.api import Object
@@ -49,6 +49,13 @@ class Known:
         """The keys that status accounts for."""
         return key_refs(self.body)
 
+    @property
+    def replaced(self) -> frozenset[str]:
+        """The ids of keys whose successor nobody knows, or may not yet know."""
+        intent = self.status.get("intent") or {}
+        rotated = {intent["rotates"]} if intent.get("rotates") else set()
+        return frozenset({lost["replaced"] for lost in lost_successors(self.body)} | rotated)
+
 
 @dataclass(slots=True)
 class Comparison:
@@ -70,13 +77,17 @@ def compare(listing: Listing, known: Iterable[Known], recorded: frozenset[str], 
     comparison = Comparison(held=_held(expected, absent))
     comparison.serials = {tag: max(serial for serial, _ in rows) for tag, rows in tagged.items()}
     rows_by_id = {row.id: row for row in listing.rows}
+    successors = _by_predecessor(listing.rows)
     referenced: set[str] = set()
     for each in known:
         owned = [row for _, row in tagged.pop(Tag.of(installation, Owner(*each.key), 1).owner, [])]
         judged = frozenset() if comparison.held else absent.get(each.key, frozenset())
         refs = {ref["id"]: ref for ref in each.refs}
         referenced |= refs.keys()
-        rows = {row.id: row for row in (*owned, *(rows_by_id[key_id] for key_id in refs.keys() & rows_by_id.keys()))}
+        named = (rows_by_id[key_id] for key_id in refs.keys() & rows_by_id.keys())
+        # A successor bears the name of the key before it, which a person may have changed: its lineage tells whose it is.
+        heirs = (row for replaced in each.replaced for row in successors.get(replaced, ()))
+        rows = {row.id: row for row in (*owned, *named, *heirs)}
         if judged or _concerns(each, rows, refs, recorded):
             view = SweepView(
                 listing.begun_at,
@@ -99,6 +110,14 @@ def _by_owner(rows: Iterable[ChildKey], installation: str) -> dict[str, list[tup
         if tag is not None and tag.is_of_installation(installation):
             owners[tag.owner].append((tag.serial, row))
     return owners
+
+
+def _by_predecessor(rows: Iterable[ChildKey]) -> dict[str, list[ChildKey]]:
+    successors: dict[str, list[ChildKey]] = defaultdict(list)
+    for row in rows:
+        if row.rotated_from is not None:
+            successors[row.rotated_from].append(row)
+    return successors
 
 
 def _expected(known: Known, listing: Listing) -> frozenset[str]:
@@ -134,6 +153,8 @@ def _concerns(
     status = known.status
     if status.get("intent") or status.get("unowned") or status.get("drift"):
         return True
+    if known.replaced:
+        return True  # also that nothing took the place of a key is worth telling: it is looked for until then
     if status.get("retiring") and known.rotation.get("requireIdle"):
         return True  # when its old keys were last used decides on their dates
     strays = rows.keys() - refs.keys() - recorded

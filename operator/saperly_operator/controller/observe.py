@@ -164,7 +164,9 @@ class Observer:
 
     def _service_key_states(self, key: SaperlyKey) -> dict[ServiceKeyName, ServiceKeyState]:
         status = key.status
-        refs = {(ref.provider, ref.service_key) for ref in (status.current, status.intent, *status.retiring) if ref}
+        lost = status.rotation.lost if status.rotation is not None else ()
+        known = (status.current, status.intent, *status.retiring, *lost)
+        refs = {(ref.provider, ref.service_key) for ref in known if ref}
         provider = self._cache.provider(provider_key_of(key.spec.provider_ref, key.namespace))
         if provider is not None:
             refs |= {(str(key.spec.provider_ref), entry.name) for entry in provider.spec.service_keys}

@@ -66,6 +66,8 @@ class Scratch:
     adoption: AdoptionRefused | None = None
     write_refused: PreflightRefused | None = None
     """Why a Secret could last not be changed."""
+    may_be_rotated: bool = False
+    """The open intent's request to replace a key may have been sent by now, by this process or by another."""
     has_told: bool = False
     """That this object is another installation's was announced."""
     _failures: dict[str, int] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class Scratch:
             adoption=self.adoption,
             intent_seen_at=self._intent_seen_at,
             write_refused=self.write_refused,
+            may_be_rotated=self.may_be_rotated,
             workloads=dict(self.workloads),
             ahead_since=dict(self._ahead_since),
         )
@@ -151,7 +154,8 @@ class Scratch:
     def close_intent(self) -> None:
         """The intent is over, one way or another: nothing of it is kept, the plaintext least of all."""
         self.held = self.plaintext = self.redacted = self.preflight = None
-        for work in ("write", "mint"):
+        self.may_be_rotated = False
+        for work in ("write", "mint", "look"):
             self.succeeded(work)
 
     def failed(self, work: str, now: datetime, timings: Timings, at_least: float | None = None) -> datetime:

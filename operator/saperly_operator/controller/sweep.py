@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from saperly_operator.controller.cache import ObjectKey, ProviderKey, provider_names
+from saperly_operator.controller.cache import ObjectKey, ProviderKey, lost_successors, provider_names
 from saperly_operator.controller.compare import Comparison, Known, compare
 from saperly_operator.controller.listing import Listing, list_live_keys
 from saperly_operator.controller.observe import entry_key
@@ -39,12 +39,14 @@ _SHARE_OF_LISTS = 0.5
 
 @dataclass(slots=True)
 class _Plan:
-    """When one service key is listed next, for whom at the latest begun after what, and what the last list cost."""
+    """When one service key is listed next, for whom at the latest begun after what, and what the last list cost.
+    ``unproven``: the last one was to be a proof for a lost successor's sake alone, and came to none."""
 
     due: datetime
     last_begun: datetime | None = None
     wanted: datetime | None = None
     calls: int = 1
+    unproven: bool = False
 
 
 class Sweeper:
@@ -133,9 +135,13 @@ class Sweeper:
         return max(asked, affordable, timedelta(seconds=1))
 
     async def _sweep(self, handle: Handle, entries: list[EntryKey], plan: _Plan) -> bool:
-        proof = plan.wanted is not None and (plan.last_begun is None or plan.last_begun < plan.wanted)
+        wanted = plan.wanted is not None and (plan.last_begun is None or plan.last_begun < plan.wanted)
+        # That a lost successor is not there takes a proof, too. Nobody waits for it: a regular list is made one, and
+        # where that comes to nothing, the next is as any other.
+        for_the_lost = not wanted and not plan.unproven and self._has_lost(entries)
+        plan.unproven = for_the_lost
         try:
-            listing = await list_live_keys(handle, self._clock, proof=proof)
+            listing = await list_live_keys(handle, self._clock, proof=wanted or for_the_lost)
         except GateShut as shut:
             logger.info("a sweep waits", extra={"reason": shut.wait.reason.value})
             return False
@@ -145,11 +151,18 @@ class Sweeper:
         if listing is None:
             logger.warning("a sweep stayed incomplete: keys came and went while it was listing")
             return False
-        plan.calls = listing.calls
+        plan.calls, plan.unproven = listing.calls, False
         if listing.is_proven:
             plan.last_begun = listing.begun_at
         await self._judge(handle, listing, entries)
         return True
+
+    def _has_lost(self, entries: list[EntryKey]) -> bool:
+        return any(
+            entry_key((lost["provider"], lost["serviceKey"]), body["metadata"]["namespace"]) in entries
+            for body in self._cache.bodies()
+            for lost in lost_successors(body)
+        )
 
     async def _judge(self, handle: Handle, listing: Listing, entries: list[EntryKey]) -> None:
         """References are read now, after the list; then each object's worker gets what concerns it."""

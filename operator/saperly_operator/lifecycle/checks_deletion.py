@@ -86,10 +86,8 @@ def _minted_key_in_hand(case: Case) -> Decision | None:
 def _is_the_only_live_key(case: Case) -> bool:
     """With ``Orphan`` a key lives on in its Secret. After a rotation in one step the one in there is dead, and the one in
     hand the only one that lives; it is given up only where Kubernetes refuses to take it."""
-    held, intent = case.observed.memory.held, case.status.intent
-    orphaned = case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
-    rotated = intent is not None and intent.rotates is not None
-    return orphaned and rotated and held is not None and held.refused_since is None
+    held, orphaned = case.observed.memory.held, case.key.spec.deletion_policy is DeletionPolicy.ORPHAN
+    return orphaned and case.observed.current_is_dead and held is not None and held.refused_since is None
 
 
 def _intent_unsettled(case: Case) -> Decision | None:

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from saperly_operator.lifecycle.backoff import exponential
 from saperly_operator.lifecycle.case import Case, first_of, recent_intents
+from saperly_operator.lifecycle.checks_rotate import maybe_rotated
 from saperly_operator.lifecycle.checks_written import delivered_message, record_if_written
 from saperly_operator.lifecycle.observed import SecretOwned, ServiceKeyUnusable, ServiceKeyUsable
 from saperly_operator.lifecycle.references import minted_ref, referenced_ids, retiring
@@ -263,7 +264,7 @@ def _mint_put_off(case: Case) -> Decision | None:
             if closed is None or closed.until <= case.now or case.observed.memory.has_turn:
                 return None
             step = Stall(closed.until) if closed.needs_person else WaitUntil(closed.until)
-            return Decision(step, closed.reason, closed.message)
+            return maybe_rotated(case, intent, closed) or Decision(step, closed.reason, closed.message)
 
 
 def _not_answered_yet(case: Case) -> Decision | None:

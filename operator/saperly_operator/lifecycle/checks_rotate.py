@@ -8,6 +8,7 @@ Secret holds a dead key until the successor's plaintext is in it. What closes th
   before anything else and also while the object is suspended.
 * *The answer is lost, and the same request is never answered again* (a cached 5xx). The key is looked at: dead, so
   another is minted at once. Status remembers that something took its place, until a list shows what, by ``rotated_from``.
+* *A definite answer, or a limit, after one that was lost.* It speaks of that request only: the key is looked at first.
 * *Saperly does not rotate that key* (revoked, or hidden from this service key). A mint takes its place.
 * *A crash at any line.* The intent names the key that is replaced; the next process replays it like a mint's.
 
@@ -18,12 +19,15 @@ Else, and where the key's own service key is not at hand, a mint does it, and th
 from saperly_operator.lifecycle.case import Case, recent_intents
 from saperly_operator.lifecycle.checks_mint import SPARE_ROOM, Beginning, begin, begin_mint, provider_unfit
 from saperly_operator.lifecycle.checks_retire import retiring_room
-from saperly_operator.lifecycle.observed import ProviderPresent, ServiceKeyUsable
+from saperly_operator.lifecycle.observed import GateClosed, ProviderPresent, ServiceKeyUsable
 from saperly_operator.lifecycle.references import listed_ref, referenced_ids, retiring
-from saperly_operator.lifecycle.steps import AdoptSuccessors, AwaitSweep, Decision
+from saperly_operator.lifecycle.steps import AdoptSuccessors, AwaitSweep, Decision, Rotate, Stall, WaitUntil
 from saperly_operator.resources import reasons
 from saperly_operator.resources.saperly_key import RotationStrategy
-from saperly_operator.resources.saperly_key_status import KeyRef, LostSuccessor
+from saperly_operator.resources.saperly_key_status import Intent, KeyRef, LostSuccessor
+
+ROTATED_LOOK = "look"
+"""The name under which another look at a key that is being replaced is put off."""
 
 _LOST_LIMIT = 8
 """As many unknown successors as status has room for."""
@@ -38,6 +42,18 @@ def begin_rotation(case: Case, trigger: str) -> Decision:
     return provider_unfit(case) or begin(case, beginning)
 
 
+def maybe_rotated(case: Case, intent: Intent, closed: GateClosed) -> Decision | None:
+    """The request may have taken effect, and cannot be sent again for now: the key is looked at, which costs nothing,
+    since a mint that makes up for a dead one has a gate of its own. Not again until another look is due."""
+    if intent.rotates is None or not case.observed.memory.may_be_rotated:
+        return None
+    look_at = case.not_before(ROTATED_LOOK)
+    if look_at is None:
+        return Decision(Rotate(intent), closed.reason, closed.message)
+    until = min(look_at, closed.until)
+    return Decision(Stall(until) if closed.needs_person else WaitUntil(until), closed.reason, closed.message)
+
+
 def rotation_lost(case: Case) -> Decision | None:
     """The key in the Secret was replaced at Saperly, and nobody has its successor's plaintext."""
     return begin_mint(case, reasons.ROTATION_LOST) if case.observed.current_is_dead else None
@@ -46,10 +62,18 @@ def rotation_lost(case: Case) -> Decision | None:
 def successor_listed(case: Case) -> Decision | None:
     """A list shows what took the place of a key, or that nothing which took it lives."""
     for lost in _lost(case):
-        sweep = case.swept(lost.provider, lost.service_key, case.happened_at(lost.since))
-        if sweep is None:
+        if _is_out_of_sight(case, lost):
+            message = (
+                "The service key was replaced before its list of keys could show what took the place of a key: look in "
+                f"the Saperly portal for a live key that was rotated from {lost.replaced}."
+            )
+            return Decision(AdoptSuccessors(lost.replaced, ()), reasons.SERVICE_KEY_REPLACED, message)
+        sweep = case.observed.memory.sweeps.get((lost.provider, lost.service_key))
+        if sweep is None or sweep.begun_at < case.happened_at(lost.since):
             continue
         rows = [row for row in sweep.rows if row.rotated_from == lost.replaced]
+        if not rows and not sweep.is_proven:
+            continue  # what a list shows is there, however it was made; that nothing is takes a proven one
         found = tuple(
             retiring(listed_ref(row, lost.provider, lost.service_key), reasons.PLAINTEXT_LOST, case.now)
             for row in rows
@@ -71,6 +95,12 @@ def successor_unlisted(case: Case) -> Decision | None:
             access = case.manage_access(lost.provider, lost.service_key, "The keys at Saperly cannot be listed")
             return access or Decision(step, reasons.REVOKING, message)
     return None
+
+
+def _is_out_of_sight(case: Case, lost: LostSuccessor) -> bool:
+    """The entry holds another service key now, whose list does not show what the former one made."""
+    usable = case.observed.service_key(lost.provider, lost.service_key)
+    return isinstance(usable, ServiceKeyUsable) and bool(lost.material) and usable.material != lost.material
 
 
 def _lost(case: Case) -> tuple[LostSuccessor, ...]:

@@ -71,7 +71,8 @@ class Memory:
     this process has seen the open intent under its present holder's name. ``workloads``: the last look at each that
     is awaited. ``ahead_since``: of each moment in status that has not come yet, since when this process has known of it.
     ``write_refused`` is why a Secret whose plaintext is safe where it is could last not be changed; None when
-    the API server only did not answer."""
+    the API server only did not answer. ``may_be_rotated``: the open intent's request to replace a key may have
+    been sent by now, by this process or by another."""
 
     held: HeldKey | None = None
     redacted: RedactedKey | None = None
@@ -86,3 +87,4 @@ class Memory:
     adoption: AdoptionRefused | None = None
     intent_seen_at: datetime | None = None
     write_refused: PreflightRefused | None = None
+    may_be_rotated: bool = False

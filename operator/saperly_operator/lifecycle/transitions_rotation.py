@@ -36,6 +36,7 @@ def rotation_lost(status: SaperlyKeyStatus, failure: Failure, now: datetime) -> 
         replaced=intent.rotates,
         provider=intent.provider,
         service_key=intent.service_key,
+        material=intent.material,
         since=now + timedelta(seconds=1),
     )
     rotation = after.rotation or RotationStatus()

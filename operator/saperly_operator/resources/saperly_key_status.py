@@ -169,6 +169,8 @@ class LostSuccessor(ApiModel):
     """The provider of both, as Kind/name."""
     service_key: Annotated[str, Field(max_length=63)]
     """The entry of the provider's serviceKeys that made both."""
+    material: Annotated[str, Field(max_length=64)] = ""
+    """A short hash of that service key: the list of another one does not show it."""
     since: Timestamp
     """A list of keys begun after this time shows it."""
 

@@ -324,3 +324,43 @@ async def test_the_plaintext_of_a_dead_key_is_not_offered_as_the_old_one(world: 
     secret = await world.secret()
     assert secret is not None
     assert set(secret["data"]) == {"SAPERLY_API_KEY"}
+
+
+async def secret_lives(world: World) -> bool:
+    digest = await world.digest()
+    return any(child.digest == digest for child in world.control.live_keys())
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(402, "insufficient_credits"), (403, "m3_fraud_block"), (404, "not_found")]
+)
+async def test_after_a_lost_answer_a_definite_one_does_not_hide_that_the_key_is_dead(
+    world: World, status: int, code: str
+) -> None:
+    await world.apply(onRemoteRevocation="Hold")
+    await delivered(world)
+    spoil(world, status=503, when="after")
+    spoil(world, status=status, code=code, nth=2, count=1)
+    await ask(world)
+    await world.apply(suspend=True)
+    await world.reconcile_after(6)
+    assert await secret_lives(world)
+
+
+async def test_a_key_that_may_be_dead_is_looked_at_before_the_limit_of_rotations_is_waited_for(world: World) -> None:
+    await delivered(world)
+    spoil(world, status=503, when="after")
+    spoil(world, status=429, code="rate_limited", retry_after="3600", nth=2, count=1)
+    await ask(world)
+    await world.reconcile_after(6)
+    assert await secret_lives(world)
+
+
+async def test_where_the_mint_after_a_lost_rotation_is_refused_the_object_is_not_ready(world: World) -> None:
+    await delivered(world)
+    spoil(world, status=503, when="after")
+    spoil(world, status=404, code="not_found", nth=2, count=1)
+    spoil(world, operation=Operation.MINT, status=402, code="insufficient_credits", count=3)
+    await ask(world)
+    await world.reconcile_after(6)
+    assert "Ready" not in await world.reasons()
