@@ -97,6 +97,7 @@ def test_a_first_mint_costs_six_writes_two_live_reads_and_one_call(user: User, m
 
 def test_a_rotation_costs_no_more_than_a_first_mint(user: User, meter: Callable[[], Meter]) -> None:
     first = user.ready("rotated", rotation={"overlap": "7d"})["status"]["current"]["id"]
+    user.world.reasons("rotated", "Issued")
     counted = meter()
 
     user.annotate("rotated", rotate_requested_at="now")
@@ -116,6 +117,7 @@ def test_a_rotation_costs_no_more_than_a_first_mint(user: User, meter: Callable[
 
 def test_a_change_costs_one_call_and_one_patch(user: User, meter: Callable[[], Meter]) -> None:
     user.ready("changed", agentLabel="support")
+    user.world.reasons("changed", "Issued")
     counted = meter()
 
     user.change("changed", agentLabel="sales")
@@ -134,6 +136,7 @@ def test_ready_objects_at_rest_cost_nothing(user: User, meter: Callable[[], Mete
     for number in range(5):
         user.ready(f"rest-{number}")
         user.wait_settled(f"rest-{number}")
+        user.world.reasons(f"rest-{number}", "Issued")
     counted = meter()
 
     counted.wait_refreshes()
@@ -148,6 +151,7 @@ def test_a_restart_costs_ready_objects_nothing(user: User, meter: Callable[[], M
     for name in names:
         user.ready(name, agentLabel="support", rotation={"schedule": "30d"})
         user.wait_settled(name)
+        user.world.reasons(name, "Issued")
     versions = {name: user.world.key(name)["metadata"]["resourceVersion"] for name in names}
     counted = meter()
 
@@ -165,6 +169,7 @@ def test_a_sweep_costs_one_call_for_all_objects(user: User, meter: Callable[[], 
     for number in range(3):
         user.ready(f"swept-{number}")
         user.wait_settled(f"swept-{number}")
+        user.world.reasons(f"swept-{number}", "Issued")
     user.patch_provider({"spec": {"sweepInterval": "1s"}})
     user.wait_sweeps(1)
     counted = meter()
