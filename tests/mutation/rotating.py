@@ -55,8 +55,8 @@ ROTATING = (
         "A 5xx that is cached leaves a dead key in the Secret until a list is at hand.",
         Edit(
             "controller/act_rotate.py",
-            "    return row.revoked_at is not None\n",
-            "    return row.revoked_at is None and row.id is None\n",
+            "    return _Found.ALIVE if row.revoked_at is None else _Found.DEAD\n",
+            "    return _Found.ALIVE\n",
         ),
         caught_by=(_ACT + "an_answer_that_never_comes_again_is_made_up_for_by_a_look_at_the_key",),
     ),
