@@ -108,8 +108,12 @@ async def _deliver(
 
 
 def _is_ending(fresh: SaperlyKey, intent: Intent) -> bool:
-    """Nothing is delivered any more; but with ``Orphan`` a Secret is not left with a key that was rotated away."""
-    keeps = fresh.spec.deletion_policy is DeletionPolicy.ORPHAN and intent.rotates is not None
+    """Nothing is delivered any more; but with ``Orphan`` a Secret is not left with a key that was rotated away, be it by
+    this intent or by one whose lost plaintext this one makes up for."""
+    current, rotation = fresh.status.current, fresh.status.rotation
+    failed = rotation.failed if rotation is not None else None
+    is_dead = current is not None and failed is not None and failed.dead and failed.id == current.id
+    keeps = fresh.spec.deletion_policy is DeletionPolicy.ORPHAN and (intent.rotates is not None or is_dead)
     return fresh.is_being_deleted and not keeps
 
 

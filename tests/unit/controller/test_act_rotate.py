@@ -364,3 +364,26 @@ async def test_where_the_mint_after_a_lost_rotation_is_refused_the_object_is_not
     await ask(world)
     await world.reconcile_after(6)
     assert "Ready" not in await world.reasons()
+
+
+async def test_an_orphaned_secret_gets_the_key_that_makes_up_for_a_lost_rotation(world: World) -> None:
+    await world.apply(deletionPolicy="Orphan")
+    await delivered(world)
+    spoil(world, status=503, when="after")
+    await ask(world)
+    world.kube.faults += [
+        KubeFault("PATCH secrets", errors.Unavailable("a call", 503, "away"), nth=nth) for nth in range(2, 9)
+    ]
+    await world.reconcile_after(6)
+    assert not await secret_lives(world), "the other one is minted, and waits for the Secret"
+    world.kube.faults.clear()
+
+    await world.delete()
+    await world.reconcile_after(30)
+    for _ in range(10):
+        await world.sweep_when_due(600)
+        await world.reconcile()
+
+    with pytest.raises(errors.NotFound):
+        await world.key()
+    assert await secret_lives(world)
